@@ -1,0 +1,226 @@
+"""A Proxmox VE cluster as observed: nodes, guests, storages, HA. Sizes in bytes, rates in bytes/s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NodeId:
+    """A node is known by its cluster and its name there; ``str()`` is ``ams1/pve3``."""
+
+    cluster: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.cluster}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> NodeId:
+        """``ams1/pve3`` -> NodeId; ValueError when either part is missing."""
+        cluster, slash, name = text.partition("/")
+        if not (cluster and slash and name):
+            raise ValueError(f"not a node id: {text!r}")
+        return cls(cluster, name)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GuestId:
+    """A guest is known by its cluster and vmid, never by its name; ``str()`` is ``ams1/101``."""
+
+    cluster: str
+    vmid: int
+
+    def __str__(self) -> str:
+        return f"{self.cluster}/{self.vmid}"
+
+    @classmethod
+    def parse(cls, text: str) -> GuestId:
+        """``ams1/101`` -> GuestId; ValueError when it is not one."""
+        cluster, slash, vmid = text.partition("/")
+        if not (cluster and slash and vmid.isdigit()):
+            raise ValueError(f"not a guest id: {text!r}")
+        return cls(cluster, int(vmid))
+
+
+class GuestKind(StrEnum):
+    QEMU = "qemu"
+    LXC = "lxc"
+
+
+class GuestStatus(StrEnum):
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    POSTMIGRATE = "postmigrate"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One drive or mount point. ``shared`` = every node of the storage reaches the same bytes."""
+
+    key: str  # "scsi0", "rootfs", "ide2"
+    volume: str  # "rbd:vm-100-disk-0"
+    storage: str
+    size_bytes: int
+    shared: bool
+    cdrom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HaService:
+    """What the CRM says of a guest it manages."""
+
+    sid: str  # "vm:100"
+    state: str  # started, migrate, relocate, fence, error, stopped ...
+    node: str
+    target: str | None = None
+    requested_state: str = "started"
+    failback: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    id: GuestId
+    name: str
+    kind: GuestKind
+    node: NodeId
+    status: GuestStatus
+    ram_bytes: int  # what it may use (maxmem)
+    cpus: int
+    cpu_used: float = 0.0  # in cores
+    dirty_bytes_s: int | None = None  # None: not known, the plan states its default
+    tags: frozenset[str] = frozenset()
+    pool: str | None = None
+    template: bool = False
+    onboot: bool = False
+    lock: str | None = None
+    disks: tuple[Disk, ...] = ()
+    local_resources: tuple[str, ...] = ()  # "usb0", "hostpci0": bound to this node
+    bridges: tuple[str, ...] = ()
+    cpu_type: str = ""
+    ha: HaService | None = None
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        return self.status is GuestStatus.RUNNING
+
+    @property
+    def local_disks(self) -> tuple[Disk, ...]:
+        """Disks (not drives with an ISO) that live on one node only."""
+        return tuple(disk for disk in self.disks if not disk.shared and not disk.cdrom)
+
+    @property
+    def local_isos(self) -> tuple[Disk, ...]:
+        return tuple(disk for disk in self.disks if not disk.shared and disk.cdrom)
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A storage as one node sees it."""
+
+    name: str
+    node: NodeId
+    kind: str
+    shared: bool
+    total_bytes: int
+    used_bytes: int
+    content: frozenset[str] = frozenset()
+    available: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    id: NodeId
+    online: bool
+    ram_bytes: int
+    ram_used_bytes: int
+    cpus: int
+    cpu_used: float = 0.0  # in cores
+    uptime_s: int = 0
+    ha_state: str = ""  # online, maintenance, unknown, fence, gone; "" without HA
+    ip: str = ""
+    pve_version: str = ""
+    kernel: str = ""
+    cpu_model: str = ""
+    bridges: frozenset[str] = frozenset()
+    storages: frozenset[str] = frozenset()
+    description: str = ""
+
+
+class Affinity(StrEnum):
+    NODE = "node-affinity"
+    TOGETHER = "resource-affinity-positive"
+    APART = "resource-affinity-negative"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An HA rule. ``nodes`` maps node name -> priority (node-affinity only)."""
+
+    name: str
+    kind: Affinity
+    guests: frozenset[GuestId]
+    nodes: tuple[tuple[str, int], ...] = ()
+    strict: bool = True
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task of the cluster. ``ok`` is None while it runs."""
+
+    upid: str
+    node: str
+    kind: str  # qmigrate, vzmigrate, hamigrate, qmshutdown ...
+    subject: str  # the vmid, as text; may be empty
+    running: bool
+    exit_status: str | None = None
+
+    @property
+    def ok(self) -> bool | None:
+        """``OK`` and ``WARNINGS: n`` are success; anything else, "unexpected status" included, is not."""
+        if self.running or self.exit_status is None:
+            return None
+        return self.exit_status == "OK" or self.exit_status.startswith("WARNINGS:")
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationProgress:
+    """Read from a running migration's task log. ``rate_bytes_s`` is the last minute's own measurement."""
+
+    transferred_bytes: int
+    total_bytes: int
+    rate_bytes_s: float | None = None
+    blackout_ms: int | None = None  # what QEMU calls downtime; only at the end
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """One observation of one cluster. ``at`` = when it was finished (Clock time, UTC)."""
+
+    name: str
+    at: datetime
+    quorate: bool
+    version: str
+    nodes: tuple[Node, ...]
+    guests: tuple[Guest, ...]
+    storages: tuple[Storage, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    ha_armed: bool = True
+    ha_requests: tuple[tuple[str, str], ...] = ()  # (node, "maintenance")
+    running_tasks: tuple[Task, ...] = ()
+    migration_network: str = ""
+
+    def node(self, node: NodeId) -> Node | None:
+        return next((each for each in self.nodes if each.id == node), None)
+
+    def guest(self, guest: GuestId) -> Guest | None:
+        return next((each for each in self.guests if each.id == guest), None)
+
+    def guests_on(self, node: NodeId) -> tuple[Guest, ...]:
+        return tuple(each for each in self.guests if each.node == node)
