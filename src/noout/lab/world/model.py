@@ -337,7 +337,14 @@ class Bmc:
     log: list[LogRecord] = field(default_factory=list)
     led: bool = False
     reset_types: list[str] = field(
-        default_factory=lambda: ["On", "ForceOff", "GracefulShutdown", "GracefulRestart", "ForceRestart", "PushPowerButton"]
+        default_factory=lambda: [
+            "On",
+            "ForceOff",
+            "GracefulShutdown",
+            "GracefulRestart",
+            "ForceRestart",
+            "PushPowerButton",
+        ]
     )
     mute: bool = False  # fault: answers nothing
     lid_open: bool = False
