@@ -1,0 +1,99 @@
+"""The journal's event and its hash chain; the kinds of event there are; the messages people send to a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from noout.domain.maintenance import Json
+
+GENESIS = "0" * 64
+
+
+class Kind(StrEnum):
+    """Every kind of event a maintenance's stream can hold. Values are stable: exports and scripts read them."""
+
+    OPENED = "maintenance.opened"
+    PLANNED = "plan.made"
+    APPROVED = "plan.approved"
+    STEP_ENTERED = "step.entered"
+    STEP_DONE = "step.done"
+    INTENT = "effect.intended"
+    STARTED = "effect.started"  # asked for; a PVE task may be named
+    DONE = "effect.verified"  # seen to have happened
+    FAILED = "effect.failed"  # seen not to have happened
+    OBSERVED = "observed"  # something others did, or that fell out differently; a recorded cause
+    BLOCKED = "blocked"
+    WAITING = "waiting"
+    MESSAGE = "message"
+    OWNED = "ownership.taken"
+    RELEASED = "ownership.released"
+    MOVED = "guest.moved"
+    WORK_ORDER = "workorder.issued"
+    FACT = "fact"  # evidence by name: {"name": ..., "value": ...}
+    EXPERIENCE = "witness.experience"
+    CLOSED = "maintenance.closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the journal. ``seq`` counts from 1 within its stream; ``digest`` chains it to the one before."""
+
+    stream: str
+    seq: int
+    at: datetime
+    kind: str
+    data: Mapping[str, Json]
+    actor: str  # "noout", "operator:anna", "technician:ruben"
+    digest: str
+
+
+def digest(previous: str, stream: str, seq: int, at: datetime, kind: str, data: Mapping[str, Json], actor: str) -> str:
+    """SHA-256 (hex) over the previous digest and the event's canonical JSON (sorted keys, no spaces, UTC ISO time)."""
+    body = json.dumps(
+        [previous, stream, seq, at.isoformat(), kind, data, actor],
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def chain_error(events: Iterable[Event]) -> str | None:
+    """None when the events (one stream, from seq 1) form an unbroken chain, else a sentence naming the first break."""
+    previous = GENESIS
+    for expected, event in enumerate(events, start=1):
+        if event.seq != expected:
+            return f"{event.stream}: event {expected} is missing (found {event.seq})"
+        wanted = digest(previous, event.stream, event.seq, event.at, event.kind, event.data, event.actor)
+        if wanted != event.digest:
+            return f"{event.stream}: event {event.seq} ({event.kind}) was changed after it was written"
+        previous = event.digest
+    return None
+
+
+class MessageKind(StrEnum):
+    APPROVE = "approve"
+    HANDS_ON = "hands-on"  # data: serial
+    FINDING = "finding"  # data: check, answer, note
+    SIGN_OFF = "sign-off"
+    PAUSE = "pause"
+    RESUME = "resume"
+    ABORT = "abort"  # data: reason
+    CONFIRM = "confirm"  # step mode: data: action key
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a person tells a run. ``key`` makes it count once however often it is sent."""
+
+    key: str
+    kind: str
+    actor: str
+    at: datetime
+    data: Mapping[str, Json] = field(default_factory=dict)

@@ -1,0 +1,226 @@
+"""A maintenance: its plan (immutable, complete, in executable order), its actions, and its folded state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from noout.domain.ceph import CephState
+from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.hardware import Fault, HardwareState
+from noout.domain.reasons import Blocker, Caution
+from noout.domain.workorder import Finding, WorkOrder
+
+# JSON data: null, boolean, number, text, list or object of the same. (A recursive alias cannot be validated.)
+Json = Any
+
+
+class MoveKind(StrEnum):
+    """How a guest leaves the node, and what it feels."""
+
+    LIVE = "live"  # QEMU pre-copy: a blackout well below a second
+    OFFLINE = "offline"  # a stopped guest's configuration (and disks) moves
+    RELOCATE = "relocate"  # LXC: stop, move, start: an interruption of seconds
+    SHUTDOWN = "shutdown"  # cannot leave: shut down by consent, stays here, started again afterwards
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One guest's move. A plan's moves start in their order, at most ``Plan.streams`` at once.
+
+    ``after``: guests whose moves must have finished before (room is made, or rules want it).
+    ``expected_s``/``expected_blackout_ms``: estimates by the migration model, stated as such wherever shown.
+    """
+
+    guest: GuestId
+    name: str
+    kind: MoveKind
+    source: NodeId
+    target: NodeId | None  # None only for SHUTDOWN
+    ram_bytes: int
+    ha: bool = False
+    with_local_disks: bool = False
+    target_storage: str | None = None
+    after: tuple[GuestId, ...] = ()
+    expected_s: float = 0.0
+    expected_blackout_ms: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLoad:
+    """RAM of one node before and after the evacuation; ``reserve_bytes`` is kept for the OS and the OSDs."""
+
+    node: NodeId
+    capacity_bytes: int
+    reserve_bytes: int
+    before_bytes: int
+    after_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything the execution needs; it has no choice left to make.
+
+    ``feasible`` exactly when there are no blockers. ``moves`` empties the node; ``returns`` brings the guests home
+    (in its own executable order). ``estimate_s`` is (low, high); ``lower_bound_s`` is computed from the data alone.
+    """
+
+    id: str
+    node: NodeId
+    made_at: datetime
+    observed_at: datetime
+    streams: int
+    moves: tuple[Move, ...]
+    returns: tuple[Move, ...]
+    blockers: tuple[Blocker, ...]
+    cautions: tuple[Caution, ...]
+    loads: tuple[NodeLoad, ...]
+    lower_bound_s: float
+    estimate_s: tuple[float, float]
+    survives_another_node: bool | None = None  # N+1 after the evacuation; None: not computed
+    parent: str | None = None
+
+    @property
+    def feasible(self) -> bool:
+        return not self.blockers
+
+
+class Mode(StrEnum):
+    ADVISE = "advise"
+    STEP = "step"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen, all in one go, by the step that is about to act on it."""
+
+    at: datetime
+    cluster: ClusterState
+    ceph: CephState | None
+    hardware: HardwareState | None  # of the node in maintenance
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One effect, said in full before it happens. The same object is shown, journalled and executed.
+
+    ``verb`` picks the code that acts; ``args`` is all it needs; ``says`` tells a person; ``command`` is what that
+    person would type to do it by hand.
+    """
+
+    step: str
+    verb: str
+    subject: str
+    says: str
+    command: str = ""
+    args: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Identifies the effect within its maintenance; the same wish has the same key."""
+        return f"{self.step}/{self.verb}/{self.subject}"
+
+
+class Phase(StrEnum):
+    """Where a maintenance stands, in the words people use."""
+
+    PROPOSED = "proposed"
+    PLANNED = "planned"
+    EVACUATING = "evacuating"
+    EVACUATED = "evacuated"  # waits for the technician
+    HOLDING = "holding"  # hands-on confirmed: data held, services stopped, power down
+    REPAIR = "repair"  # node off, technician at work
+    REINTEGRATING = "reintegrating"
+    RETURNING = "returning"
+    DONE = "done"  # all home; on probation
+    ABORTING = "aborting"
+    ABORTED = "aborted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Something noout set on the world and must release: ("noout", "pve3"), ("noup", "pve3"), ("led", "ams1/pve3")."""
+
+    kind: str
+    subject: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A move that was observed to have happened. ``blackout_ms``: what QEMU said, None where it did not."""
+
+    guest: GuestId
+    name: str
+    kind: MoveKind
+    source: NodeId
+    target: NodeId | None
+    started: datetime
+    finished: datetime
+    blackout_ms: int | None
+    homeward: bool  # part of the return
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An intent whose effect is not yet verified: after a crash it is looked for, not repeated blindly."""
+
+    action: Action
+    since: datetime
+    attempt: int
+    upid: str | None = None  # the PVE task, once known
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """The state of one maintenance: a fold over its journal, nothing else."""
+
+    id: str
+    node: NodeId
+    reason: str
+    mode: Mode
+    opened_at: datetime
+    opened_by: str
+    seq: int  # of the last event folded
+    phase: Phase = Phase.PROPOSED
+    fault: Fault | None = None
+    plan: Plan | None = None
+    approved_by: str | None = None
+    step: str = ""
+    steps_done: tuple[tuple[str, datetime], ...] = ()
+    pending: tuple[Pending, ...] = ()
+    failed: Mapping[str, int] = field(default_factory=dict)  # action key -> failures so far
+    moved: tuple[Moved, ...] = ()
+    owned: tuple[Owned, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    cautions: tuple[Caution, ...] = ()
+    waiting_for: str = ""
+    waiting_until: datetime | None = None
+    work_order: WorkOrder | None = None
+    hands_on_by: str | None = None
+    hands_on_at: datetime | None = None
+    hands_on_serial: str | None = None
+    node_off_at: datetime | None = None
+    findings: tuple[Finding, ...] = ()
+    signed_off_by: str | None = None
+    signed_off_at: datetime | None = None
+    node_on_at: datetime | None = None
+    acceptance_until: datetime | None = None
+    probation_until: datetime | None = None
+    messages_seen: frozenset[str] = frozenset()
+    paused: bool = False
+    aborting: bool = False
+    abort_reason: str = ""
+    closed_at: datetime | None = None
+    outcome: str = ""
+    facts: Mapping[str, Json] = field(default_factory=dict)  # step evidence worth keeping, by name
+
+    @property
+    def open(self) -> bool:
+        return self.closed_at is None

@@ -1,0 +1,211 @@
+"""The doors to the world, as Protocols; one real implementation each in ``adapters``.
+
+Errors are those of ``domain.errors``. A method that has an effect raises UnknownOutcome when the answer was lost;
+the caller then observes before it does anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from noout.domain.ceph import CephState, OkToStop
+from noout.domain.cluster import ClusterState, Guest, GuestId, MigrationProgress, NodeId, Task
+from noout.domain.hardware import HardwareState
+from noout.domain.impact import Sample, Service
+from noout.domain.journal import Event, Message
+from noout.domain.maintenance import Json
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> datetime:
+        """Clock time (UTC). Against the lab: its epoch + speed x wall time since it started."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait ``seconds`` of Clock time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What PVE itself says before a migration. ``blocked`` maps target node name -> reasons in words."""
+
+    running: bool
+    local_disks: tuple[str, ...]
+    local_resources: tuple[str, ...]
+    blocked: Mapping[str, tuple[str, ...]]
+
+
+class Hypervisor(Protocol):
+    """One Proxmox VE cluster."""
+
+    name: str
+
+    async def observe(self) -> ClusterState:
+        """The cluster now: per-node lists and configurations, never the lagging ``/cluster/resources`` alone."""
+        ...
+
+    async def precondition(self, guest: Guest, target: NodeId) -> Precondition: ...
+
+    async def migrate(
+        self,
+        guest: Guest,
+        target: NodeId,
+        *,
+        online: bool,
+        with_local_disks: bool = False,
+        target_storage: str | None = None,
+    ) -> Task:
+        """Start a migration (LXC running: relocation by restart). Returns the task; it is not the outcome."""
+        ...
+
+    async def ha_migrate(self, guest: Guest, target: NodeId) -> None:
+        """Queue ``ha-manager migrate``. Nothing has moved when this returns."""
+        ...
+
+    async def shutdown_guest(self, guest: Guest, timeout_s: int) -> Task:
+        """A clean shutdown; never a hard stop."""
+        ...
+
+    async def start_guest(self, guest: Guest) -> Task: ...
+
+    async def task(self, upid: str) -> Task: ...
+
+    async def progress(self, upid: str) -> MigrationProgress | None:
+        """Read from the task's log; None before the first figure."""
+        ...
+
+    async def cancel(self, upid: str) -> None: ...
+
+    async def ceph_service(self, node: NodeId, action: str, service: str) -> Task:
+        """``action`` start | stop; ``service`` "osd.3", "mon.pve3", "mgr.pve3"."""
+        ...
+
+    async def shutdown_node(self, node: NodeId) -> None:
+        """Ask the node to shut down; PVE makes no safety check and no task. Power is proved by the BMC only."""
+        ...
+
+    async def maintenance_mode(self, node: NodeId, on: bool) -> None:
+        """HA maintenance mode. Starts moving HA guests by its own choice: only on a node empty of them."""
+        ...
+
+
+class CephCluster(Protocol):
+    async def observe(self) -> CephState: ...
+
+    async def ok_to_stop(self, osds: Sequence[int]) -> OkToStop: ...
+
+    async def set_host_flags(self, host: str, flags: frozenset[str]) -> None: ...
+
+    async def unset_host_flags(self, host: str, flags: frozenset[str]) -> None: ...
+
+    async def fail_mgr(self) -> None:
+        """Let a standby mgr take over."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A finished command."""
+
+    exit: int
+    stdout: str
+    stderr: str
+
+
+class Shell(Protocol):
+    async def run(self, node: NodeId, argv: Sequence[str], *, timeout_s: float = 30.0) -> Completed:
+        """Run one command on a node; ``argv`` is never interpreted by a shell. Retryable when nothing was run."""
+        ...
+
+
+class Bmc(Protocol):
+    """One node's board management controller."""
+
+    node: NodeId
+
+    async def observe(self, *, log: bool = True) -> HardwareState:
+        """Never raises for a sick BMC: ``reachable`` is False then."""
+        ...
+
+    async def power_on(self) -> None: ...
+
+    async def locate(self, on: bool) -> None: ...
+
+
+class Prober(Protocol):
+    async def collect(
+        self, services: Sequence[Service], since: datetime, until: datetime, every_s: float
+    ) -> Sequence[Sample]:
+        """Ask each service every ``every_s`` seconds from ``since`` (exclusive) to ``until``; returns at ``until``."""
+        ...
+
+
+class Journal(Protocol):
+    """The only truth. One hash chain per stream; only a stream's run appends to it, people post messages."""
+
+    async def append(
+        self, stream: str, expected_seq: int, kind: str, data: Mapping[str, Json], actor: str = "noout"
+    ) -> Event:
+        """Append as ``expected_seq + 1``. Raises Superseded when the stream is not at ``expected_seq``."""
+        ...
+
+    async def read(self, stream: str, after: int = 0) -> Sequence[Event]: ...
+
+    async def streams(self) -> Sequence[str]: ...
+
+    async def post(self, stream: str, message: Message) -> bool:
+        """Leave a message for the stream's run; False when its key was there already."""
+        ...
+
+    async def messages(self, stream: str) -> Sequence[Message]:
+        """All messages ever posted, oldest first; the fold knows which were seen."""
+        ...
+
+
+class Measurements(Protocol):
+    """Samples and sensor states: bulky, kept beside the journal."""
+
+    async def add_samples(self, maintenance: str, samples: Sequence[Sample]) -> None: ...
+
+    async def samples(self, maintenance: str, guest: GuestId | None = None) -> Sequence[Sample]: ...
+
+    async def add_hardware(self, state: HardwareState) -> None: ...
+
+    async def hardware(self, node: NodeId, since: datetime) -> Sequence[HardwareState]:
+        """Oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a run waits for. ``until`` is a Clock time at which it looks again in any case; None = at once."""
+
+    why: str
+    until: datetime | None = None
+
+
+Advance = Callable[[str], Awaitable[Wait | None]]
+
+
+class Engine(Protocol):
+    """What makes a run survive: three verbs for the loop, and ``wake`` for whoever posted a message."""
+
+    async def step(self, advance: Advance, maintenance: str) -> Wait | None:
+        """One durable step; None = the run is over."""
+        ...
+
+    async def inbox(self, maintenance: str, until: datetime | None) -> None:
+        """Return at ``until`` (Clock time) or when woken."""
+        ...
+
+    async def start(self, maintenance: str) -> None:
+        """Begin, or take up again, the run of this maintenance; harmless when it already runs."""
+        ...
+
+    async def wake(self, maintenance: str) -> None: ...
