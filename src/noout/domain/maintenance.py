@@ -103,6 +103,8 @@ class Observation:
     cluster: ClusterState
     ceph: CephState | None
     hardware: HardwareState | None  # of the node in maintenance
+    # Guests whose service answered before and answers no more: "task OK, customer down" shows only here.
+    silent: frozenset[GuestId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
