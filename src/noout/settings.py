@@ -1,0 +1,275 @@
+"""noout.toml as one typed tree. Every error names its key, what was found there and what to do.
+
+Secrets are named by file (``token_file``, ``password_file``), readable by their owner only. Only a lab's own
+configuration (one with a ``[lab]`` table) may hold them literally.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from noout.domain.errors import UsageError
+
+SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
+
+
+def _https(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("must be a URL such as https://pve1.example.net:8006")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user or password; use user and password_file")
+    return url.rstrip("/")
+
+
+def _fingerprint(text: str) -> str:
+    plain = text.replace(":", "").lower()
+    if len(plain) != 64 or any(each not in "0123456789abcdef" for each in plain):
+        raise ValueError("must be a SHA-256 fingerprint: 32 pairs of hex digits")
+    return plain
+
+
+Url = Annotated[str, AfterValidator(_https)]
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LabSettings(_Table):
+    """Written by ``noout lab``: how its time runs (``now = epoch + speed x (wall - started)``) and its control API."""
+
+    epoch: float
+    started: float
+    speed: float = Field(gt=0)
+    control: Url
+
+
+class ShellSettings(_Table):
+    """SSH to the nodes, for the few things PVE offers there only."""
+
+    user: str = "root"
+    key_file: Path
+    known_hosts_file: Path
+    ports: dict[str, int] = {}  # node -> port, where it is not 22
+    hosts: dict[str, str] = {}  # node -> address, where it is not what PVE says
+
+
+class CephSettings(_Table):
+    enabled: bool = True
+    hosts: dict[str, str] = {}  # node -> CRUSH host, where they differ
+
+
+class BmcSettings(_Table):
+    url: Url
+    user: str
+    password_file: Path | None = None
+    password: str | None = Field(default=None, repr=False)
+    fingerprint: Fingerprint | None = None
+    ca: Path | None = None
+
+
+class NodeSettings(_Table):
+    room: str = ""
+    rack: str = ""
+    unit: str = ""
+    serial: str = ""
+    chassis: str = ""
+
+
+class ClusterSettings(_Table):
+    entrypoints: list[Url] = Field(min_length=1)
+    token_file: Path | None = None
+    token: str | None = Field(default=None, repr=False)
+    fingerprint: Fingerprint | None = None
+    fingerprints: dict[str, Fingerprint] = {}  # "host:port" -> fingerprint
+    ca: Path | None = None
+    shell: ShellSettings | None = None
+    ceph: CephSettings = CephSettings()
+    bmc: dict[str, BmcSettings] = {}
+    nodes: dict[str, NodeSettings] = {}
+
+
+class CustomerSettings(_Table):
+    name: str
+    pools: list[str] = []
+    tags: list[str] = []
+    language: str = Field(default="en", pattern="^(en|nl|es)$")
+    timezone: str = "UTC"
+
+
+class ProbeSettings(_Table):
+    """``via``: "tcp" asks the guests themselves; a URL asks that prober (the lab's) for each instant."""
+
+    via: str = "tcp"
+    every_s: float = Field(default=1.0, gt=0)
+    every_moving_s: float = Field(default=0.2, gt=0)
+    services: dict[str, str] = {}  # "ams1/101" -> "tcp:443"
+    tags: dict[str, str] = {}  # tag -> probe: every guest with the tag is probed so
+
+
+class PolicySettings(_Table):
+    streams: int = Field(default=2, ge=1, le=8)
+    os_reserve_gib: float = Field(default=8, ge=0)
+    osd_reserve_gib: float = Field(default=4, ge=0)
+    relocate_tag: str = "relocate-ok"
+    shutdown_tag: str = "shutdown-ok"
+    soak_s: float = Field(default=600, gt=0)
+    probation_days: float = Field(default=7, gt=0)
+    watch_every_s: float = Field(default=30, gt=0)
+    show_estimates: bool = False
+
+
+class ServeSettings(_Table):
+    listen: str = "127.0.0.1:8080"
+    base_url: str = ""
+    operator_token_file: Path | None = None
+    operator_token: str | None = Field(default=None, repr=False)
+    provider: str = "Your provider"
+
+
+class StoreSettings(_Table):
+    url: str = "sqlite:///noout.db"
+
+
+class Settings(_Table):
+    clusters: dict[str, ClusterSettings] = Field(min_length=1)
+    lab: LabSettings | None = None
+    customers: dict[str, CustomerSettings] = {}
+    probes: ProbeSettings = ProbeSettings()
+    policy: PolicySettings = PolicySettings()
+    serve: ServeSettings = ServeSettings()
+    store: StoreSettings = StoreSettings()
+    path: Path = Field(default=Path("noout.toml"), exclude=True)
+
+    def file(self, path: Path) -> Path:
+        """A path of the configuration, taken from the configuration's own folder when relative."""
+        return path if path.is_absolute() else self.path.parent / path
+
+
+def find(given: Path | None) -> Path:
+    """The configuration file: the one given, NOOUT_CONFIG, ./noout.toml, /etc/noout/noout.toml; else UsageError."""
+    named = given or (Path(os.environ["NOOUT_CONFIG"]) if os.environ.get("NOOUT_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise UsageError(f"there is no configuration file {named}", remedy="check --config or NOOUT_CONFIG")
+        return named
+    for path in SEARCHED:
+        if path.is_file():
+            return path
+    raise UsageError(
+        "no configuration: neither ./noout.toml nor /etc/noout/noout.toml exists",
+        remedy="name one with --config FILE, or try `noout demo`, which needs none",
+    )
+
+
+def load(path: Path) -> Settings:
+    """Read and check one configuration file; UsageError names the first wrong key."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", remedy="check the file and its rights") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}", remedy="correct that line") from None
+    return parse(data, path)
+
+
+def parse(data: Mapping[str, Any], path: Path) -> Settings:
+    """A TOML document, already read, as Settings."""
+    if "path" in data:
+        raise UsageError(f"{path}: unknown key path", remedy="remove it")
+    try:
+        settings = Settings.model_validate({**data, "path": path})
+    except ValidationError as error:
+        raise UsageError(f"{path}: {_sentence(error)}", remedy=_remedy(error)) from None
+    _check_secrets(settings)
+    return settings
+
+
+def _key(error: ValidationError) -> str:
+    return ".".join(str(part) for part in error.errors()[0]["loc"])
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = _key(error)
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key}"
+    if first["type"] == "missing":
+        return f"key {key} is missing"
+    secret = any(word in key for word in ("token", "password"))
+    found = "" if secret else f" (found {str(first.get('input'))[:60]!r})"
+    return f"key {key}: {first['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    """The names allowed beside the key at ``loc``."""
+    model: type[BaseModel] | None = Settings
+    for part in loc[:-1]:
+        field = model.model_fields.get(str(part)) if model else None
+        if field is not None:
+            model = next((each for each in _models(field.annotation)), None)
+    return list(model.model_fields) if model else []
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for each in getattr(annotation, "__args__", ()) for found in _models(each)]
+
+
+def _remedy(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = _key(error)
+    if first["type"] != "extra_forbidden":
+        return f"correct {key}"
+    known = _known_keys(first["loc"])
+    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return "remove it" + (f"; known here: {', '.join(sorted(set(known) - {'path'}))}" if known else "")
+
+
+def _check_secrets(settings: Settings) -> None:
+    """Literal secrets are for a lab's own file only; every cluster needs one way to know its server and itself."""
+    for name, cluster in settings.clusters.items():
+        where = f"{settings.path}: key clusters.{name}"
+        if cluster.token is None and cluster.token_file is None:
+            raise UsageError(f"{where}: neither token_file nor token is set", remedy="set token_file")
+        literal = [f"clusters.{name}.token"] if cluster.token else []
+        literal += [f"clusters.{name}.bmc.{node}.password" for node, bmc in cluster.bmc.items() if bmc.password]
+        if literal and settings.lab is None:
+            raise UsageError(
+                f"{settings.path}: key {literal[0]} holds a secret in plain text",
+                remedy="put it into a file readable by noout only and name that file",
+            )
+        for node, bmc in cluster.bmc.items():
+            if bmc.password is None and bmc.password_file is None:
+                raise UsageError(f"{where}.bmc.{node}: password_file is missing", remedy="set it")
+
+
+def secret(settings: Settings, literal: str | None, file: Path | None, key: str) -> str:
+    """A secret's value; UsageError when its file is missing, empty or readable by others."""
+    if literal is not None:
+        return literal
+    assert file is not None, key
+    path = settings.file(file)
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"key {key}: {path} cannot be read: {error.strerror}", remedy="check the file") from None
+    if mode & 0o077:
+        raise UsageError(f"key {key}: {path} can be read by others", remedy=f"chmod 600 {path}")
+    if not text:
+        raise UsageError(f"key {key}: {path} is empty", remedy="write the secret into it")
+    return text
