@@ -1,0 +1,54 @@
+# Every target makes what it needs by itself: a virtual environment in .venv, with plain python3 -m venv and pip.
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= tests
+
+.PHONY: help demo test test-fast test-real lint format clean
+
+help:
+	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
+	@echo "make test     all tests: the fast lane, then those that need real parts (skipped with a reason where absent)"
+	@echo "make lint     ruff and mypy --strict"
+	@echo "make clean    remove .venv and caches"
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "noout needs Python 3.11 or later: set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python's venv is missing: on Debian, apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.installed: .venv/.made pyproject.toml
+	@echo "installing noout into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@echo "installing the development tools into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: .venv/.installed
+	@$(BIN)/noout demo $(DEMO)
+
+test: .venv/.installed-dev
+	@$(BIN)/python scripts/test-lanes $(TESTS)
+
+test-fast: .venv/.installed-dev
+	@$(BIN)/python scripts/test-lanes --only fast $(TESTS)
+
+test-real: .venv/.installed-dev
+	@$(BIN)/python scripts/test-lanes --only real $(TESTS)
+
+lint: .venv/.installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/.installed-dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build
