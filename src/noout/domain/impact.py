@@ -39,8 +39,10 @@ class Cause(StrEnum):
 class Interruption:
     """No good answer between ``last_good`` and ``next_good``.
 
-    The true length lies within ``length`` - ``resolution`` .. ``length``: a probe cannot see what happened between
-    two questions, so the longest possible is reported and the resolution (s) beside it.
+    The true length lies within ``length`` - 2 x ``resolution_s`` .. ``length`` (one question's distance at each end):
+    a probe cannot see what happened between two questions, so the longest possible is reported, the resolution beside
+    it. ``already_failing``: no good answer was seen before it; ``last_good`` is then when asking began, and the true
+    length may be more.
     """
 
     guest: GuestId
@@ -49,6 +51,7 @@ class Interruption:
     resolution_s: float
     missed: int
     cause: Cause = Cause.UNRELATED
+    already_failing: bool = False
 
     @property
     def length(self) -> timedelta | None:
@@ -60,6 +63,8 @@ class Experience:
     """One service over one stretch of time: the witness's account, complete enough to print honestly.
 
     ``longest_gap_s`` is the longest time between two good answers (never a bare 0); None when not measured.
+    ``every_s`` is the interval meant, ``resolution_s`` the largest there was between two questions (the prober's own
+    gaps included): a pause shorter than that may have gone unseen.
     ``blackout_ms`` is QEMU's own figure for the guest's moves, kept beside it.
     """
 
@@ -73,6 +78,7 @@ class Experience:
     longest_gap_s: float | None
     interruptions: tuple[Interruption, ...] = ()
     blackout_ms: int | None = None
+    every_s: float | None = None
 
     @property
     def measured(self) -> bool:

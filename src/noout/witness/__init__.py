@@ -1,0 +1,1 @@
+"""What customers experienced, as probes saw it: pure, from samples to an account that can be printed."""
