@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from noout.domain.ceph import CephState
-from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.ceph import CephState, OkToStop
+from noout.domain.cluster import ClusterState, GuestId, MigrationProgress, NodeId, Task
 from noout.domain.hardware import Fault, HardwareState
 from noout.domain.reasons import Blocker, Caution
 from noout.domain.workorder import Finding, WorkOrder
@@ -105,6 +105,10 @@ class Observation:
     hardware: HardwareState | None  # of the node in maintenance
     # Guests whose service answered before and answers no more: "task OK, customer down" shows only here.
     silent: frozenset[GuestId] = frozenset()
+    ok_to_stop: OkToStop | None = None  # Ceph's answer for all OSDs of the host at once, where the step asks for it
+    tasks: Mapping[str, Task] = field(default_factory=dict)  # by UPID: the tasks of pending actions
+    progress: Mapping[GuestId, MigrationProgress] = field(default_factory=dict)
+    stalled: frozenset[GuestId] = frozenset()  # in migration, and `transferred` has stood still too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +202,16 @@ class Maintenance:
     steps_done: tuple[tuple[str, datetime], ...] = ()
     pending: tuple[Pending, ...] = ()
     failed: Mapping[str, int] = field(default_factory=dict)  # action key -> failures so far
+    why_failed: Mapping[str, str] = field(default_factory=dict)  # action key -> the last failure, in words
+    failed_at: Mapping[str, datetime] = field(default_factory=dict)  # action key -> when it last failed
     moved: tuple[Moved, ...] = ()
     owned: tuple[Owned, ...] = ()
     blockers: tuple[Blocker, ...] = ()
     cautions: tuple[Caution, ...] = ()
     waiting_for: str = ""
     waiting_until: datetime | None = None
+    waiting_since: datetime | None = None  # since when it has waited for just this
+    needs: str = ""  # who or what can end the wait: technician, approval, confirmation, time, ...
     work_order: WorkOrder | None = None
     hands_on_by: str | None = None
     hands_on_at: datetime | None = None
@@ -222,6 +230,12 @@ class Maintenance:
     closed_at: datetime | None = None
     outcome: str = ""
     facts: Mapping[str, Json] = field(default_factory=dict)  # step evidence worth keeping, by name
+    confirmed: frozenset[str] = frozenset()  # step mode: keys of actions a person said yes to
+    silence_accepted: frozenset[GuestId] = frozenset()  # silent guests an operator knows about
+    left_away: frozenset[GuestId] = frozenset()  # guests an operator said need not come home
+    elsewhere: Mapping[str, str] = field(default_factory=dict)  # guest -> node where others put it
+    replan_wanted_at: datetime | None = None  # something the plan does not know was recorded at this time
+    undone: tuple[str, ...] = ()  # steps whose undo is finished
 
     @property
     def open(self) -> bool:
