@@ -61,6 +61,7 @@ class Guest:
     # Intervals in which a client gets no answer: [from, to); ``to`` None while it lasts.
     dark: list[DarkSpell] = field(default_factory=list)
     digest: str = ""
+    description: str = ""
 
 
 @dataclass
@@ -142,7 +143,9 @@ class Node:
     migration_rate: int = 1100 * MiB  # share of the migration network this node can fill (10 GbE)
     bridges: list[str] = field(default_factory=lambda: ["vmbr0"])
     description: str = ""
+    wakeonlan: str = ""  # MAC address set in the node's configuration; empty: cannot be woken by another node
     proxy_broken: bool = False  # 595 when reached through another node
+    ssh_refused: bool = False  # fault: sshd closes every connection
     cordoned_by: list[str] = field(default_factory=list)
 
     @property
@@ -198,6 +201,7 @@ class Lrm:
 class Ha:
     master: str
     armed: bool = True
+    disarm_mode: str = "freeze"  # while not armed: "freeze" or "ignore"
     resources: dict[str, HaResource] = field(default_factory=dict)
     services: dict[str, HaService] = field(default_factory=dict)
     rules: dict[str, HaRule] = field(default_factory=dict)
@@ -241,10 +245,15 @@ class Pool:
 @dataclass
 class Pg:
     pgid: str
-    acting: list[int]  # the OSDs that should hold it
-    missing: int = 0  # bytes to copy until clean
+    acting: list[int]  # the OSDs that hold it (up or down), in the map's order
     up: list[int] = field(default_factory=list)  # where it is now mapped (after out)
+    behind: dict[int, int] = field(default_factory=dict)  # bytes still to copy, by OSD of ``acting`` or ``up``
     scrubbing: bool = False
+
+    @property
+    def missing(self) -> int:
+        """Bytes to copy until clean."""
+        return sum(self.behind.values())
 
 
 @dataclass
