@@ -88,6 +88,7 @@ def _pveversion(laws: Laws, cluster: Cluster, node: str, args: list[str]) -> Out
 
 # --- systemd ------------------------------------------------------------------------------------------------
 
+UNIT_S = 1.5  # systemctl returns when the daemon has come or gone
 UNITS = {"ceph-osd": "osd", "ceph-mon": "mon", "ceph-mgr": "mgr"}
 
 
@@ -96,7 +97,7 @@ def _systemctl(laws: Laws, cluster: Cluster, node: str, args: list[str]) -> Outc
     words = [word for word in args if not word.startswith("-")]
     if len(words) < 2 or words[0] not in ("start", "stop", "restart", "is-active"):
         return Outcome(1, "", f"Unknown command verb {' '.join(words) or '(none)'}.\n")
-    verb, codes, said = words[0], [], []
+    verb, codes, said = words[0], [0], []
     for unit in words[1:]:
         state = _unit_state(cluster, node, unit)
         if verb == "is-active":
@@ -108,7 +109,8 @@ def _systemctl(laws: Laws, cluster: Cluster, node: str, args: list[str]) -> Outc
         else:
             kind, _, instance = unit.removesuffix(".service").partition("@")
             laws.ceph_service(cluster, node, verb, f"{UNITS[kind]}.{instance}", USER)
-    return Outcome(max(codes, default=0), "".join(f"{line}\n" for line in said))
+    waits = 0.0 if verb == "is-active" else UNIT_S
+    return Outcome(max(codes), "".join(f"{line}\n" for line in said), after_s=waits)
 
 
 def _unit_state(cluster: Cluster, node: str, unit: str) -> bool | None:

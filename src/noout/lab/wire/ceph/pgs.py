@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from noout.lab.wire.ceph.daemons import mgr_available
 from noout.lab.wire.ceph.maps import OBJECT_BYTES, Document, stamp
+from noout.lab.world import ceph_pgs
+from noout.lab.world.ceph_map import pool_of
 from noout.lab.world.laws import Laws
 from noout.lab.world.model import Ceph, Cluster, Pg, Pool
 
@@ -29,59 +32,33 @@ class PgView:
         return len(self.acting) < self.pool.size
 
 
-def pool_of(ceph: Ceph, pg: Pg) -> Pool:
-    return ceph.pools[int(pg.pgid.split(".", 1)[0])]
-
-
 def views(ceph: Ceph) -> list[PgView]:
     """Every PG, in the order of the map."""
     return [_view(ceph, pg) for pg in ceph.pgs.values()]
 
 
 def _view(ceph: Ceph, pg: Pg) -> PgView:
-    pool = pool_of(ceph, pg)
-    acting = [osd for osd in pg.acting if ceph.osds[osd].up]
+    pool = pool_of(ceph, pg.pgid)
+    acting = ceph_pgs.live(ceph, pg)
     objects = pool.used // max(pool.pg_num, 1) // OBJECT_BYTES
     lacking = max(pool.size - len(acting), 0)
-    remapped = set(pg.up) != set(pg.acting)
-    behind = min(pg.missing // OBJECT_BYTES, objects * pool.size) if pg.missing else 0
-    degraded = objects * lacking + (0 if lacking or remapped else behind)
+    behind = {osd: min(-(-missing // OBJECT_BYTES), objects) for osd, missing in pg.behind.items()}
     return PgView(
         pg=pg,
         pool=pool,
         acting=acting,
-        state=pg_state(pool, acting, bool(degraded), remapped, pg),
+        state=ceph_pgs.state(ceph, pg, moving=False),
         objects=objects,
-        degraded=degraded,
-        misplaced=behind if remapped and not lacking else 0,
+        degraded=objects * lacking + sum(count for osd, count in behind.items() if osd in acting),
+        misplaced=sum(count for osd, count in behind.items() if osd not in pg.acting),
     )
 
 
-def pg_state(pool: Pool, acting: list[int], degraded: bool, remapped: bool, pg: Pg) -> str:
-    """The state's name, flags in Ceph's own order."""
-    if not acting:
-        return "stale+undersized+degraded+peered"
-    words = ["active"] if len(acting) >= pool.min_size else []
-    undersized = len(acting) < pool.size
-    if pg.missing and words:
-        words.append("backfilling" if remapped else "recovering")
-    if undersized:
-        words.append("undersized")
-    if degraded:
-        words.append("degraded")
-    if remapped:
-        words.append("remapped")
-    if len(acting) < pool.min_size:
-        words.append("peered")
-    elif not undersized and not degraded and not remapped and not pg.missing:
-        words.append("clean")
-    if pg.scrubbing and "clean" in words:
-        words.append("scrubbing")
-    return "+".join(words)
-
-
 def pgmap(laws: Laws, cluster: Cluster, ceph: Ceph) -> Document:
-    """The pgmap of ``ceph -s``. Bytes; the degraded and misplaced figures count object copies."""
+    """The pgmap of ``ceph -s``. Bytes; the degraded and misplaced figures count object copies.
+
+    Without an active mgr it is the last picture that one drew, and nothing in it is fresh.
+    """
     seen = views(ceph)
     size = sum(o.size for o in ceph.osds.values() if o.in_)
     used = sum(o.used for o in ceph.osds.values() if o.in_)
@@ -101,6 +78,8 @@ def pgmap(laws: Laws, cluster: Cluster, ceph: Ceph) -> Document:
         "bytes_avail": size - used,
         "bytes_total": size,
     }
+    if not mgr_available(ceph):
+        return document
     if inactive:
         document["inactive_pgs_ratio"] = inactive / len(seen)
     for word, count in (("degraded", sum(v.degraded for v in seen)), ("misplaced", sum(v.misplaced for v in seen))):

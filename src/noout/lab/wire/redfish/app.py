@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from noout.lab.wire.http import DISCONNECT
 from noout.lab.wire.redfish.documents import BmcDocuments
 from noout.lab.wire.redfish.log import log_entries, log_entry, log_service
 from noout.lab.wire.redfish.shape import CHASSIS, MANAGER, ROOT, SYSTEM, Document, collection, link
@@ -78,6 +79,7 @@ class Silence:
         if self.cluster.bmcs[self.node].mute or self._dropped(scope):
             while (await receive())["type"] != "http.disconnect":
                 pass
+            await send(DISCONNECT)
             return
         await self.app(scope, receive, send)
 
@@ -334,7 +336,7 @@ def redfish_app(laws: Laws, cluster: Cluster, node: str, login: BmcLogin | None 
             Route(f"{owner}/LogServices/SEL/Entries/{{entry}}", guarded(service.entry), methods=["GET"]),
         )
     ]
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/redfish", service.versions, methods=["GET"]),
             Route(ROOT, service.root, methods=["GET"]),
@@ -350,3 +352,6 @@ def redfish_app(laws: Laws, cluster: Cluster, node: str, login: BmcLogin | None 
         exception_handlers={RedfishError: _explain},
         middleware=[Middleware(Silence, laws=laws, cluster=cluster, node=node)],
     )
+    # The BMC lives on standby power: it is gone only when the cords are out.
+    app.state.reachable = lambda: laws.advance() >= 0 and not cluster.bmcs[node].cords_pulled
+    return app
