@@ -35,10 +35,8 @@ from noout.lab.world.model import (
 
 EPOCH = 1_796_032_800.0  # Monday 30 November 2026, 10:00 UTC: office hours
 FILL = 0.65  # share of the nodes' memory promised to guests and daemons
-ORCHESTRATOR = frozenset(
-    "VM.Audit VM.Migrate VM.PowerMgmt Datastore.Audit Pool.Audit Sys.Audit Sys.PowerMgmt Sys.Modify Sys.Console".split()
-)
-PLANNER = frozenset("Sys.Audit VM.Audit VM.Migrate Datastore.Audit Pool.Audit".split())
+PLANNER = frozenset({"Sys.Audit", "VM.Audit", "VM.Migrate", "Datastore.Audit", "Pool.Audit"})
+ORCHESTRATOR = PLANNER | {"VM.PowerMgmt", "Sys.PowerMgmt", "Sys.Modify", "Sys.Console"}
 CLUSTER_NAMES = ("ams1", "rtm1", "fra1", "mad1")
 
 
@@ -89,7 +87,8 @@ def _furnish(guest: Guest, seed: int) -> None:
 def _nodes(index: int, names: list[str], guests: dict[int, Guest], epoch: float) -> dict[str, Node]:
     base = 12 * GiB
     per_node = sum(g.maxmem for g in guests.values()) / len(names) + base
-    ram = max(64 * GiB, -(-int(per_node / FILL) // (16 * GiB)) * 16 * GiB)
+    fullest = max(base + sum(g.maxmem for g in guests.values() if g.node == n) for n in names)
+    ram = -(-int(max(per_node / FILL, fullest / 0.9, 32 * GiB)) // (4 * GiB)) * 4 * GiB
     return {
         name: Node(
             name=name,

@@ -24,10 +24,11 @@ def crush(ceph: Ceph, pgid: str, size: int) -> tuple[int, ...]:
         if osd.in_:
             by_host.setdefault(osd.host, []).append(osd.id)
     hosts = sorted(by_host, key=lambda h: _log_draw(ceph.fsid, pgid, h) / weights[h], reverse=True)
-    chosen = []
-    for host in hosts[:size]:
-        chosen.append(max(by_host[host], key=lambda o: _log_draw(ceph.fsid, pgid, f"osd.{o}") / ceph.osds[o].weight))
-    return tuple(chosen)
+
+    def draw(osd: int) -> float:
+        return _log_draw(ceph.fsid, pgid, f"osd.{osd}") / ceph.osds[osd].weight
+
+    return tuple(max(by_host[host], key=draw) for host in hosts[:size])
 
 
 def pool_of(ceph: Ceph, pgid: str) -> Pool:
