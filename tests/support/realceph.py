@@ -1,0 +1,371 @@
+"""A real Ceph cluster on loopback, as processes of the test: four CRUSH hosts, three mons, two mgrs, eight OSDs.
+
+::
+
+    async with RealCeph() as ceph:
+        await ceph.shell.run(NodeId("real", "pve1"), ["ceph", "osd", "tree"])
+        await ceph.stop("osd.2", "osd.3")
+
+Each host has an address of its own (127.0.S.N; S is reserved, so that two clusters never meet). Everything lies in one
+temporary folder. A daemon leads its own session, and the kernel kills it when this process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from noout.domain.cluster import NodeId
+from noout.domain.errors import Retryable, UnknownOutcome
+from noout.ports import Completed
+
+HOSTS = ("pve1", "pve2", "pve3", "pve4")
+OSDS = {host: (2 * i, 2 * i + 1) for i, host in enumerate(HOSTS)}
+MONS = HOSTS[:3]
+MGRS = HOSTS[:2]
+POOL = "rbd"
+PGS = 64
+PROGRAMS = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "monmaptool", "rados", "setpriv")
+START_LIMIT_S = 90.0
+STOP_LIMIT_S = 30.0
+# Much shorter than Ceph's own 600 s, so that a test can see that OSDs go out, or do not.
+DOWN_OUT_INTERVAL_S = 8
+# Ceph's own is 30 s: how long the mons believe in a mgr that fell silent.
+MGR_GRACE_S = 5
+
+CONF = """\
+[global]
+fsid = {fsid}
+mon_host = {mon_host}
+mon_initial_members = {mons}
+auth_cluster_required = cephx
+auth_service_required = cephx
+auth_client_required = cephx
+keyring = {folder}/$name.keyring
+run_dir = {folder}
+admin_socket = {folder}/$name.asok
+log_file = {folder}/$name.log
+log_to_stderr = false
+err_to_stderr = true
+public_network = 127.0.0.0/8
+osd_pool_default_size = 3
+osd_pool_default_min_size = 2
+osd_pool_default_pg_autoscale_mode = off
+[mon]
+mon_data = {folder}/$name
+auth_allow_insecure_global_id_reclaim = false
+mon_allow_pool_delete = true
+mon_osd_down_out_interval = {down_out}
+mon_osd_adjust_down_out_interval = false
+mon_mgr_beacon_grace = {mgr_grace}
+mon_tick_interval = 1
+mon_data_avail_warn = 1
+mon_data_avail_crit = 0
+mon_warn_on_pool_no_redundancy = false
+paxos_propose_interval = 0.2
+[mgr]
+mgr_data = {folder}/$name
+mgr_tick_period = 1
+mgr_stats_period = 1
+mgr_initial_modules =
+[osd]
+osd_data = {folder}/$name
+osd_objectstore = bluestore
+bluestore_block_size = 8589934592
+bluestore_block_create = true
+bluestore_cache_autotune = false
+bluestore_cache_size = 33554432
+bluestore_fsck_on_mount = false
+osd_memory_target = 939524096
+osd_mgr_stats_report_interval = 1
+osd_scrub_begin_hour = 0
+osd_scrub_end_hour = 0
+osd_max_scrubs = 0
+[client]
+admin_socket =
+log_file =
+"""
+
+
+def lacking() -> str:
+    """The sentence to skip with; empty where everything is there."""
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    return f"a real Ceph needs {', '.join(missing)} (scripts/install-real-parts)" if missing else ""
+
+
+def cephx_key() -> str:
+    """A secret as Ceph writes it: type AES, no birthday, 16 bytes."""
+    return base64.b64encode(struct.pack("<HIIH", 1, 0, 0, 16) + secrets.token_bytes(16)).decode()
+
+
+def _reserve() -> tuple[int, socket.socket]:
+    """A subnet 127.0.S of our own: the socket bound in it keeps every other cluster out while it is open."""
+    for subnet in range(1, 255):
+        guard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            guard.bind((f"127.0.{subnet}.1", 3300))
+            with socket.socket() as mon:
+                mon.bind((f"127.0.{subnet}.1", 3300))
+        except OSError:
+            guard.close()
+            continue
+        return subnet, guard
+    raise RuntimeError("no loopback subnet is free for a Ceph cluster")
+
+
+class LocalShell:
+    """``ports.Shell`` on this machine: every node is here. A command that outlives its time is killed."""
+
+    def __init__(self, conf: Path) -> None:
+        self.conf = conf
+
+    async def run(self, node: NodeId, argv: Sequence[str], *, timeout_s: float = 30.0) -> Completed:
+        return await self._run(argv, timeout_s)
+
+    async def _run(self, argv: Sequence[str], timeout_s: float, given: str = "") -> Completed:
+        environment = os.environ | {"CEPH_CONF": str(self.conf), "LC_ALL": "C.UTF-8"}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Retryable(f"{argv[0]} could not be started: {error}") from error
+        try:
+            async with asyncio.timeout(timeout_s):
+                out, err = await process.communicate(given.encode())
+        except TimeoutError:
+            raise UnknownOutcome(f"{' '.join(argv[:3])} gave no answer within {timeout_s:g} s") from None
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        return Completed(process.returncode or 0, out.decode(), err.decode())
+
+
+class RealCeph:
+    """See the module. ``daemons`` maps "osd.3", "mon.pve1", "mgr.pve2" to processes that were started."""
+
+    def __init__(self) -> None:
+        self.fsid = str(uuid.uuid4())
+        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self.uuids = {osd: str(uuid.uuid4()) for osds in OSDS.values() for osd in osds}
+        self._closing = contextlib.ExitStack()
+
+    # --- up and down ------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        why = lacking()
+        if why:
+            raise RuntimeError(why)
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                await self._create()
+        except BaseException as error:  # whatever happened: no process and no folder may stay
+            told = self.last_words() if isinstance(error, Exception) else ""
+            self._destroy()
+            if told:
+                error.add_note(told)
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._destroy()
+
+    def _destroy(self) -> None:
+        for process in self.daemons.values():
+            if process.poll() is None:
+                process.kill()
+        for process in self.daemons.values():
+            process.wait()
+        self._closing.close()
+
+    async def _create(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="noout-ceph-"))
+        self._closing.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.subnet, guard = _reserve()
+        self._closing.enter_context(guard)
+        self.conf = self.folder / "ceph.conf"
+        self.shell = LocalShell(self.conf)
+        self._write_files()
+        monmap = str(self.folder / "monmap")
+        mons = [word for host in MONS for word in ("--addv", host, self._mon_address(host))]
+        how = ["--create", "--fsid", self.fsid, "--set-min-mon-release", "pacific", "--enable-all-features"]
+        await self._program(["monmaptool", *how, *mons, monmap])
+        seed = str(self.folder / "seed.keyring")
+        mkfs_mon = [["ceph-mon", "--mkfs", "-i", host, "--monmap", monmap, "--keyring", seed] for host in MONS]
+        mkfs_osd = [
+            ["ceph-osd", "--mkfs", "-i", str(osd), "--osd-uuid", unique, "--no-mon-config"]
+            for osd, unique in self.uuids.items()
+        ]
+        making = asyncio.gather(*(self._program(argv) for argv in mkfs_osd))
+        await asyncio.gather(*(self._program(argv) for argv in mkfs_mon))
+        self._spawn(*(f"mon.{host}" for host in MONS), *(f"mgr.{host}" for host in MGRS))
+        await asyncio.gather(making, self._introduce())
+        self._spawn(*(f"osd.{osd}" for osd in self.uuids))
+        await self.until(self._all_up, limit_s=START_LIMIT_S)
+        await self.ceph("osd", "pool", "create", POOL, str(PGS))
+        await self.ceph("osd", "pool", "application", "enable", POOL, "rbd")
+        await self.until(self.clean, limit_s=START_LIMIT_S)
+
+    def _write_files(self) -> None:
+        """The configuration, and keys for everybody; the mons' own database begins with them."""
+        text = CONF.format(
+            folder=self.folder,
+            fsid=self.fsid,
+            mons=",".join(MONS),
+            mon_host=",".join(self._mon_address(host) for host in MONS),
+            down_out=DOWN_OUT_INTERVAL_S,
+            mgr_grace=MGR_GRACE_S,
+        )
+        caps = {
+            "mon.": {"mon": "allow *"},
+            "client.admin": {kind: "allow *" for kind in ("mon", "mgr", "osd", "mds")},
+        }
+        for host in MONS:
+            text += f"[mon.{host}]\npublic_addr = {self.address(host)}\n"
+        for host in MGRS:
+            text += f"[mgr.{host}]\npublic_addr = {self.address(host)}\n"
+            caps[f"mgr.{host}"] = {"mon": "allow profile mgr", "osd": "allow *", "mds": "allow *"}
+        for osd in self.uuids:
+            address, host = self.address(host_of(osd)), host_of(osd)
+            text += f"[osd.{osd}]\npublic_addr = {address}\ncluster_addr = {address}\n"
+            text += f"crush_location = root=default host={host}\n"
+            caps[f"osd.{osd}"] = {"mon": "allow profile osd", "mgr": "allow profile osd", "osd": "allow *"}
+        self.conf.write_text(text)
+        entries = {}
+        for entity, granted in caps.items():
+            lines = [f"[{entity}]", f"\tkey = {cephx_key()}"]
+            entries[entity] = "\n".join([*lines, *(f'\tcaps {k} = "{v}"' for k, v in granted.items())]) + "\n"
+            (self.folder / f"{entity}.keyring").write_text(entries[entity])
+        (self.folder / "seed.keyring").write_text("".join(entries.values()))
+        for host in MONS:
+            (self.folder / f"mon.{host}.keyring").write_text(entries["mon."])
+        for name in [*(f"mgr.{host}" for host in MGRS), *(f"osd.{osd}" for osd in self.uuids)]:
+            (self.folder / name).mkdir()
+
+    async def _introduce(self) -> None:
+        """Tell the mons of every OSD before it is born, over one session (a command line takes 0.7 s each)."""
+        lines = [f"osd new {unique} {osd}" for osd, unique in self.uuids.items()]
+        lines.append("config set global mon_warn_on_insecure_global_id_reclaim_allowed false")
+        done = await self.shell._run(["ceph", "--connect-timeout", "30"], 60.0, given="\n".join(lines) + "\n")
+        if done.exit:
+            raise RuntimeError(f"the mons did not take the OSDs: {done.stderr or done.stdout}")
+
+    async def _program(self, argv: Sequence[str]) -> None:
+        done = await self.shell._run([argv[0], "-c", str(self.conf), *argv[1:]], 60.0)
+        if done.exit:
+            raise RuntimeError(f"{' '.join(argv)} ended with {done.exit}: {done.stderr or done.stdout}")
+
+    def _spawn(self, *names: str) -> None:
+        for name in names:
+            kind, _, instance = name.partition(".")
+            host = host_of(int(instance)) if kind == "osd" else instance
+            # setpriv: the kernel kills the daemon with us. NODE_NAME: its hostname, as Ceph believes in a container.
+            argv = ["setpriv", "--pdeathsig", "KILL", f"ceph-{kind}", "-f", "-i", instance, "-c", str(self.conf)]
+            told = (self.folder / f"{name}.said").open("ab")
+            with told:
+                self.daemons[name] = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=told,
+                    stderr=told,
+                    start_new_session=True,
+                    env=os.environ | {"CONTAINER_NAME": name, "NODE_NAME": host},
+                )
+
+    # --- looking ----------------------------------------------------------------------------------------------
+
+    def address(self, host: str) -> str:
+        return f"127.0.{self.subnet}.{HOSTS.index(host) + 1}"
+
+    def _mon_address(self, host: str) -> str:
+        return f"[v2:{self.address(host)}:3300,v1:{self.address(host)}:6789]"
+
+    async def ceph(self, *words: str, timeout_s: float = 60.0) -> Any:
+        """What ``ceph WORDS --format json`` answers; RuntimeError when it fails."""
+        argv = ["ceph", "--connect-timeout", "20", *words, "--format", "json"]
+        done = await self.shell._run(argv, timeout_s)
+        if done.exit:
+            raise RuntimeError(f"ceph {' '.join(words)} ended with {done.exit}: {done.stderr}")
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    async def _all_up(self) -> bool:
+        stat = await self.ceph("status")
+        count = len(self.uuids)
+        osdmap = stat["osdmap"]
+        return bool(osdmap["num_up_osds"] == osdmap["num_in_osds"] == count and stat["mgrmap"]["available"])
+
+    async def clean(self) -> bool:
+        """Every PG active+clean, and all of them there."""
+        pgmap = (await self.ceph("status"))["pgmap"]
+        clean = sum(s["count"] for s in pgmap["pgs_by_state"] if s["state_name"] == "active+clean")
+        return bool(clean == pgmap["num_pgs"] >= PGS)
+
+    async def until(self, true: Callable[[], Awaitable[bool]], *, limit_s: float) -> None:
+        """Ask until ``true``; TimeoutError when it is not within ``limit_s`` seconds."""
+        async with asyncio.timeout(limit_s):
+            while not await true():
+                dead = [name for name, process in self.daemons.items() if process.poll() not in (None, 0, -9, -15)]
+                if dead:
+                    raise RuntimeError(f"{', '.join(dead)} ended by themselves")
+                await asyncio.sleep(0.2)
+
+    def last_words(self) -> str:
+        """What the daemons said last, for a failure's report."""
+        said = [(path, path.read_text(errors="replace").splitlines()[-5:]) for path in self.folder.glob("*.said")]
+        return "\n".join(f"{path.stem}: {line}" for path, lines in sorted(said) for line in lines)
+
+    # --- doing ------------------------------------------------------------------------------------------------
+
+    async def start(self, *names: str) -> None:
+        """Start daemons again; returns at once, not when they are up."""
+        running = [name for name in names if self.daemons[name].poll() is None]
+        if running:
+            raise RuntimeError(f"{', '.join(running)} run already")
+        self._spawn(*names)
+
+    async def stop(self, *names: str) -> None:
+        """SIGTERM, as systemd stops a daemon, to all of them at once; returns when they are gone."""
+        await self._end(signal.SIGTERM, names)
+
+    async def kill(self, *names: str) -> None:
+        """SIGKILL, as a crash."""
+        await self._end(signal.SIGKILL, names)
+
+    async def _end(self, how: signal.Signals, names: Sequence[str]) -> None:
+        for name in names:
+            self.daemons[name].send_signal(how)
+
+        async def gone() -> bool:
+            return all(self.daemons[name].poll() is not None for name in names)
+
+        await self.until(gone, limit_s=STOP_LIMIT_S)
+
+    async def write(self, seconds: int = 1, size_bytes: int = 65536) -> None:
+        """Let a client write objects of ``size_bytes`` for ``seconds``; they stay."""
+        argv = ["rados", "-p", POOL, "bench", str(seconds), "write", "-b", str(size_bytes), "-t", "4", "--no-cleanup"]
+        await self._program([*argv, "--run-name", secrets.token_hex(4)])
+
+
+def host_of(osd: int) -> str:
+    return next(host for host, osds in OSDS.items() if osd in osds)
