@@ -43,8 +43,7 @@ class Place:
 
     def answers(self) -> bool:
         self.laws.advance()
-        node = self.cluster.nodes[self.node]
-        return node.online and not node.ssh_refused
+        return self.cluster.nodes[self.node].online and not self.laws.ssh_refused(self.cluster, self.node)
 
 
 class _Server(asyncssh.SSHServer):

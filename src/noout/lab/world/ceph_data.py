@@ -43,6 +43,11 @@ class CephDataLaws(HaLaws):
             return dict(self._frozen[cluster.name])
         return self._count_states(cluster)
 
+    def pg_state(self, cluster: Cluster, pg: Pg) -> str:
+        """One PG's state at this moment, with or without a mgr to tell it."""
+        assert cluster.ceph is not None
+        return ceph_pgs.state(cluster.ceph, pg, pg.pgid in self._moving.get(cluster.name, set()))
+
     def _count_states(self, cluster: Cluster) -> dict[str, int]:
         counts: dict[str, int] = {}
         if cluster.ceph is not None:

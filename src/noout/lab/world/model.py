@@ -145,7 +145,6 @@ class Node:
     description: str = ""
     wakeonlan: str = ""  # MAC address set in the node's configuration; empty: cannot be woken by another node
     proxy_broken: bool = False  # 595 when reached through another node
-    ssh_refused: bool = False  # fault: sshd closes every connection
     cordoned_by: list[str] = field(default_factory=list)
 
     @property

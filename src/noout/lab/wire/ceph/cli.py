@@ -169,7 +169,7 @@ def _dump_stuck(ask: Asked) -> Outcome:
     unknown = [kind for kind in ask.rest if kind not in pgs.STUCK]
     if unknown:
         return invalid(f"{unknown[0]} not in {'|'.join(pgs.STUCK)}")
-    return ask.show(pgs.dump_stuck(ask.laws, ask.ceph, ask.rest), stderr="ok\n")
+    return ask.show(pgs.dump_stuck(ask.laws, ask.cluster, ask.ceph, ask.rest), stderr="ok\n")
 
 
 def _osd_metadata(ask: Asked) -> Outcome:

@@ -148,7 +148,7 @@ def mgr_stat(cluster: Cluster, ceph: Ceph) -> Document:
 def mgrmap_brief(cluster: Cluster, ceph: Ceph) -> Document:
     """The mgrmap of ``ceph -s``."""
     standbys = len(_standbys(cluster, ceph))
-    return {"available": mgr_available(ceph), "num_standbys": standbys, "modules": ["iostat", "nfs"], "services": {}}
+    return {"available": mgr_available(ceph), "num_standbys": standbys, "modules": [], "services": {}}
 
 
 def mds_stat(ceph: Ceph) -> Document:

@@ -32,12 +32,12 @@ class PgView:
         return len(self.acting) < self.pool.size
 
 
-def views(ceph: Ceph) -> list[PgView]:
+def views(laws: Laws, cluster: Cluster, ceph: Ceph) -> list[PgView]:
     """Every PG, in the order of the map."""
-    return [_view(ceph, pg) for pg in ceph.pgs.values()]
+    return [_view(laws, cluster, ceph, pg) for pg in ceph.pgs.values()]
 
 
-def _view(ceph: Ceph, pg: Pg) -> PgView:
+def _view(laws: Laws, cluster: Cluster, ceph: Ceph, pg: Pg) -> PgView:
     pool = pool_of(ceph, pg.pgid)
     acting = ceph_pgs.live(ceph, pg)
     objects = pool.used // max(pool.pg_num, 1) // OBJECT_BYTES
@@ -47,7 +47,7 @@ def _view(ceph: Ceph, pg: Pg) -> PgView:
         pg=pg,
         pool=pool,
         acting=acting,
-        state=ceph_pgs.state(ceph, pg, moving=False),
+        state=laws.pg_state(cluster, pg),
         objects=objects,
         degraded=objects * lacking + sum(count for osd, count in behind.items() if osd in acting),
         misplaced=sum(count for osd, count in behind.items() if osd not in pg.acting),
@@ -59,7 +59,7 @@ def pgmap(laws: Laws, cluster: Cluster, ceph: Ceph) -> Document:
 
     Without an active mgr it is the last picture that one drew, and nothing in it is fresh.
     """
-    seen = views(ceph)
+    seen = views(laws, cluster, ceph)
     size = sum(o.size for o in ceph.osds.values() if o.in_)
     used = sum(o.used for o in ceph.osds.values() if o.in_)
     copies = sum(v.objects * v.pool.size for v in seen)
@@ -123,10 +123,10 @@ STUCK: dict[str, Callable[[PgView], bool]] = {
 }
 
 
-def dump_stuck(laws: Laws, ceph: Ceph, kinds: list[str]) -> Document:
+def dump_stuck(laws: Laws, cluster: Cluster, ceph: Ceph, kinds: list[str]) -> Document:
     """``pg dump_stuck [kind ...]``; without a kind: unclean ones. KeyError on an unknown kind."""
     tests = [STUCK[kind] for kind in kinds or ["unclean"]]
-    found = [view for view in views(ceph) if any(test(view) for test in tests)]
+    found = [view for view in views(laws, cluster, ceph) if any(test(view) for test in tests)]
     return {
         "pg_ready": True,
         "stuck_pg_stats": [

@@ -42,9 +42,9 @@ def _osd_checks(ceph: Ceph) -> dict[str, Document]:
     return checks
 
 
-def _pg_checks(ceph: Ceph) -> dict[str, Document]:
+def _pg_checks(laws: Laws, cluster: Cluster, ceph: Ceph) -> dict[str, Document]:
     checks: dict[str, Document] = {}
-    seen = views(ceph)
+    seen = views(laws, cluster, ceph)
     inactive = [v for v in seen if not v.active]
     if inactive:
         lines = [f"pg {v.pg.pgid} is stuck inactive, current state {v.state}, last acting {v.acting}" for v in inactive]
@@ -90,7 +90,7 @@ def health(laws: Laws, cluster: Cluster, ceph: Ceph, detail: bool) -> Document:
         checks["MON_CLOCK_SKEW"] = _check(summary, len(skewed), lines)
     checks |= _osd_checks(ceph)
     if mgr_available(ceph):
-        checks |= _pg_checks(ceph)
+        checks |= _pg_checks(laws, cluster, ceph)
     checks = dict(sorted(checks.items()))
     if not detail:
         checks = {name: {k: v for k, v in check.items() if k != "detail"} for name, check in checks.items()}

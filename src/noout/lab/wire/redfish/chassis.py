@@ -42,7 +42,7 @@ class ChassisDocuments:
             "Manufacturer": self.bmc.vendor,
             "Model": self.bmc.model,
             "SerialNumber": self.bmc.serial,
-            "PowerState": "On" if self.node.power else "Off",
+            "PowerState": self.laws.power_state(self.cluster, self.node.name),
             "LocationIndicatorActive": self.bmc.led,
             "IndicatorLED": "Blinking" if self.bmc.led else "Off",
             "Status": self._health(),

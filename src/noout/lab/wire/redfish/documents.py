@@ -53,7 +53,7 @@ class BmcDocuments(ChassisDocuments):
             "SerialNumber": bmc.serial,
             "UUID": _uuid(bmc.serial),
             "BiosVersion": "2.1",
-            "PowerState": "On" if self.node.power else "Off",
+            "PowerState": self.laws.power_state(self.cluster, self.node.name),
             "PowerRestorePolicy": bmc.power_restore_policy,
             "LocationIndicatorActive": bmc.led,
             "IndicatorLED": "Blinking" if bmc.led else "Off",
