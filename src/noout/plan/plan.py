@@ -1,0 +1,287 @@
+"""One node's plan: who leaves where and when, how all come home, what stands in the way, and what it will cost."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from noout.domain.ceph import CephState
+from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
+from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
+from noout.domain.reasons import Blocker, Caution
+from noout.plan.capacity import holds_ram, limits_bytes, reserve_bytes, taken_bytes
+from noout.plan.layout import Layout, Unit, start
+from noout.plan.movability import WayOut, title, way_out
+from noout.plan.placement import Candidate, place
+from noout.plan.policy import Policy
+from noout.plan.safety import safety
+from noout.plan.sanity import contradictions, refuse_malformed
+from noout.plan.schedule import blackout_ms, duration_s, in_order, makespan_s, wire_bytes, with_dependencies
+from noout.plan.shortage import no_room
+from noout.plan.spare import Spare
+from noout.plan.targets import Filter
+from noout.plan.units import third_parties, units_of
+
+DEFAULT = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What all the parts of one planning look at."""
+
+    state: ClusterState
+    node: NodeId
+    policy: Policy
+    limits: Mapping[NodeId, int]
+    where: Mapping[GuestId, NodeId]
+
+
+def make_plan(
+    state: ClusterState,
+    ceph: CephState | None,
+    node: NodeId,
+    *,
+    now: datetime,
+    policy: Policy = DEFAULT,
+    parent: Plan | None = None,
+) -> Plan:
+    """Plan the evacuation of ``node`` and the way home.
+
+    Deterministic in its arguments. A state that cannot be true raises UsageError; whatever forbids the maintenance
+    is a blocker of the plan, and the moves that would be possible are still shown. Times by the model in
+    ``schedule``; the lower bound is max(bytes to copy / what the node can send + set-up, longest single migration).
+    """
+    refuse_malformed(state, node, now)
+    task = _Task(state, node, policy, limits_bytes(state, ceph, policy), {g.id: g.node for g in state.guests})
+    reasons = (*safety(state, ceph, node), *contradictions(state))
+    outs = [way_out(guest, state, policy) for guest in sorted(state.guests_on(node), key=lambda g: g.id)]
+    filter = Filter(state, node)
+    spare = Spare(state, filter, task.limits)
+    candidate = _placed(task, outs, filter, spare)
+    stopped = tuple(u for u in candidate.left_over if all(policy.may_shut_down(g) for g in u.guests))
+    stuck = tuple(u for u in candidate.left_over if u not in stopped)
+    moves = [*_moves(task, candidate), *_shutdowns(task, outs, stopped)]
+    after = dict(task.where) | {move.guest: move.target for move in moves if move.target is not None}
+    free = _free(task, after, {move.guest for move in moves if move.kind is MoveKind.SHUTDOWN})
+    survives = spare.survives(free, after) if not stuck else None
+    returns = _returns(task, moves)
+    blockers = [reason for reason in reasons if isinstance(reason, Blocker)]
+    blockers += [blocker for out in outs for blocker in out.blockers]
+    blockers += [no_room(unit, candidate.layout, policy) for unit in stuck]
+    if returns is None:
+        blockers.append(_no_way_home(node))
+    cautions = [reason for reason in reasons if isinstance(reason, Caution)]
+    cautions += [caution for out in outs for caution in out.cautions]
+    cautions += _cautions(task, moves, survives)
+    bound, estimate = _times(task, moves)
+    plan = Plan(
+        id="",
+        node=node,
+        made_at=now,
+        observed_at=state.at,
+        streams=policy.streams,
+        moves=tuple(moves),
+        returns=tuple(returns or ()),
+        blockers=tuple(blockers),
+        cautions=tuple(cautions),
+        loads=_loads(task, ceph, free),
+        lower_bound_s=bound,
+        estimate_s=estimate,
+        survives_another_node=survives,
+        parent=parent.id if parent else None,
+    )
+    return replace(plan, id=_identity(plan))
+
+
+def _placed(task: _Task, outs: Sequence[WayOut], filter: Filter, spare: Spare) -> Candidate:
+    """Place without touching third parties; only if that fails, let them step aside."""
+    units = units_of([o for o in outs if o.kind not in (None, MoveKind.SHUTDOWN)], filter, task.state)
+
+    def keeps_spare(layout: Layout) -> bool:
+        moved = {guest.id: target for unit, target in layout.order for guest in unit.guests}
+        return bool(spare.survives(layout.free, {**task.where, **moved}))
+
+    alone = place(start(task.state, task.limits, units, ()), units, keeps_spare, 0)
+    if not alone.left_over:
+        return alone
+    others = third_parties(task.state, task.node, filter, task.policy)
+    return place(start(task.state, task.limits, units, others), units, keeps_spare, task.policy.restarts)
+
+
+def _moves(task: _Task, candidate: Candidate) -> list[Move]:
+    """The placement as moves, in their final order, without third parties that turned out not to matter."""
+    chosen = list(candidate.layout.order)
+    for unit, node in [each for each in chosen if each[0].aside]:
+        without = [each for each in chosen if each != (unit, node)]
+        if _executable(task, without) is not None:
+            chosen = without
+    moves = _executable(task, chosen)
+    assert moves is not None, "a layout's own order is executable"
+    before = {move.guest: set(move.after) for move in moves}
+    for node in {move.source for move in moves if move.source != task.node}:
+        arrivals = [move.guest for move in moves if move.target == node]
+        for earlier, later in itertools.pairwise(arrivals):
+            before[later].add(earlier)
+    better = with_dependencies(in_order(moves, before), task.state, task.where, task.limits)
+    return _explained(task, better or moves)
+
+
+def _executable(task: _Task, order: Sequence[tuple[Unit, NodeId]]) -> list[Move] | None:
+    moves = [_move(task, unit, guest, node) for unit, node in order for guest in unit.guests]
+    return with_dependencies(moves, task.state, task.where, task.limits)
+
+
+def _move(task: _Task, unit: Unit, guest: Guest, target: NodeId) -> Move:
+    out = way_out(guest, task.state, task.policy)
+    kind = out.kind or MoveKind.LIVE
+    return Move(
+        guest=guest.id,
+        name=guest.name,
+        kind=kind,
+        source=guest.node,
+        target=target,
+        ram_bytes=guest.ram_bytes,
+        ha=guest.ha is not None,
+        with_local_disks=bool(guest.local_disks),
+        target_storage=unit.allowed[target],
+        expected_s=round(duration_s(guest, kind, task.policy), 1),
+        expected_blackout_ms=blackout_ms(guest, kind, task.policy),
+        why=f"{title(guest)} {out.why}",
+    )
+
+
+def _explained(task: _Task, moves: Sequence[Move]) -> list[Move]:
+    """Say for which guest each third party steps aside."""
+    result = []
+    for move in moves:
+        if move.source != task.node:
+            waiting = [each.name or str(each.guest) for each in moves if move.guest in each.after]
+            whom = ", ".join(waiting) or "the guests it is kept together with"
+            move = replace(move, why=f"{move.name or move.guest} steps aside on {move.source.name}: room for {whom}")
+        result.append(move)
+    return result
+
+
+def _shutdowns(task: _Task, outs: Sequence[WayOut], stopped: Sequence[Unit]) -> list[Move]:
+    """Guests that stay and are shut down by consent, last of all."""
+    why = {out.guest.id: f"{title(out.guest)} {out.why}" for out in outs if out.kind is MoveKind.SHUTDOWN}
+    for guest in (guest for unit in stopped for guest in unit.guests):
+        why[guest.id] = f"{title(guest)} finds no room elsewhere: shut down by consent, stays here"
+    guests = [guest for guest in task.state.guests_on(task.node) if guest.id in why]
+    return [
+        Move(
+            guest=guest.id,
+            name=guest.name,
+            kind=MoveKind.SHUTDOWN,
+            source=task.node,
+            target=None,
+            ram_bytes=guest.ram_bytes,
+            ha=guest.ha is not None,
+            expected_s=duration_s(guest, MoveKind.SHUTDOWN, task.policy),
+            expected_blackout_ms=blackout_ms(guest, MoveKind.SHUTDOWN, task.policy),
+            why=why[guest.id],
+        )
+        for guest in sorted(guests, key=lambda g: g.id)
+    ]
+
+
+def _returns(task: _Task, moves: Sequence[Move]) -> list[Move] | None:
+    """Everybody home, in reverse order. A node may hold as much as it held before, even above its limit."""
+    back = []
+    for move in reversed(moves):
+        if move.target is None:
+            why = f"{move.name or move.guest} is started again"
+            back.append(replace(move, after=(), why=why, expected_s=30.0, expected_blackout_ms=0))
+            continue
+        guest = task.state.guest(move.guest)
+        stores = {disk.storage for disk in guest.local_disks} if guest else set()
+        store = next(iter(stores)) if move.target_storage is not None and len(stores) == 1 else None
+        why = f"{move.name or move.guest} returns to {move.source.name}"
+        back.append(replace(move, source=move.target, target=move.source, target_storage=store, after=(), why=why))
+    taken = taken_bytes(task.state)
+    limits = {node: max(limit, taken[node]) for node, limit in task.limits.items()}
+    away = dict(task.where) | {move.guest: move.target for move in moves if move.target is not None}
+    return with_dependencies(back, task.state, away, limits)
+
+
+def _free(task: _Task, after: Mapping[GuestId, NodeId], down: set[GuestId]) -> dict[NodeId, int]:
+    free = dict(task.limits)
+    for guest in task.state.guests:
+        if holds_ram(guest) and guest.id not in down:
+            free[after[guest.id]] -= guest.ram_bytes
+    return free
+
+
+def _loads(task: _Task, ceph: CephState | None, free: Mapping[NodeId, int]) -> tuple[NodeLoad, ...]:
+    taken = taken_bytes(task.state)
+    return tuple(
+        NodeLoad(
+            node=node.id,
+            capacity_bytes=node.ram_bytes,
+            reserve_bytes=reserve_bytes(node, ceph, task.policy),
+            before_bytes=taken[node.id],
+            after_bytes=task.limits[node.id] - free[node.id],
+        )
+        for node in sorted(task.state.nodes, key=lambda n: n.id)
+    )
+
+
+def _times(task: _Task, moves: Sequence[Move]) -> tuple[float, tuple[float, float]]:
+    """Lower bound, and the estimate from "all as modelled" to "half the rate, HA a round late"."""
+    policy = task.policy
+    guests = {guest.id: guest for guest in task.state.guests}
+    sent = [(guests[m.guest], m) for m in moves if m.kind is not MoveKind.SHUTDOWN]
+    if not sent:
+        return 0.0, (0.0, 0.0)
+    from_node = sum(wire_bytes(g, m.kind, policy, dirty=False) for g, m in sent if m.source == task.node)
+    whole = from_node / min(policy.nic_bytes_s, policy.streams * policy.migration_bytes_s) + policy.setup_s
+    alone = min(policy.migration_bytes_s, policy.nic_bytes_s)
+    longest = max(policy.setup_s + wire_bytes(g, m.kind, policy, dirty=False) / alone for g, m in sent)
+    bound = max(whole, longest)
+    low = makespan_s(moves, policy.streams, lambda m: m.expected_s)
+    high = makespan_s(moves, policy.streams, lambda m: 2 * m.expected_s)
+    return round(bound, 1), (round(max(low, bound), 1), round(max(high, bound), 1))
+
+
+def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list[Caution]:
+    found: list[Caution] = []
+    policy = task.policy
+    for move in moves:
+        name, subject = move.name or str(move.guest), str(move.guest)
+        if move.kind is MoveKind.RELOCATE:
+            said = f"{name} restarts when it moves, there and back: about {move.expected_blackout_ms / 1000:.0f} s each"
+            found.append(Caution("guest.restarts", subject, said, "its owner agreed; tell them the time"))
+        elif move.kind is MoveKind.SHUTDOWN:
+            said = f"{name} is down during the repair: about {policy.repair_s / 60:.0f} min is assumed"
+            found.append(Caution("guest.down", subject, said, "its owner agreed; tell them the time"))
+        elif move.with_local_disks:
+            said = f"{name} takes its local disks along: they are copied there and back"
+            found.append(Caution("guest.local-disks", subject, said))
+        guest = task.state.guest(move.guest)
+        if guest and move.kind is MoveKind.LIVE and policy.dirty_bytes_s(guest) >= 0.95 * policy.stream_bytes_s:
+            said = f"{name} rewrites its memory as fast as it can be sent: it will be throttled while it moves"
+            found.append(Caution("guest.hot", subject, said, "move it in a quiet hour"))
+    if survives is False:
+        said = f"without {task.node.name} the loss of one more node would leave guests without room"
+        found.append(Caution("plan.no-spare-node", task.state.name, said, "keep the repair short"))
+    return found
+
+
+def _no_way_home(node: NodeId) -> Blocker:
+    return Blocker(
+        "plan.no-way-home",
+        str(node),
+        f"the guests could leave {node.name}, but not come back in any order found",
+        "free RAM on the nodes that are fullest, then plan again",
+    )
+
+
+def _identity(plan: Plan) -> str:
+    """The same plan made at the same moment has the same id."""
+    told = [(str(m.guest), m.kind.value, str(m.source), str(m.target)) for m in (*plan.moves, *plan.returns)]
+    text = json.dumps([str(plan.node), plan.made_at.isoformat(), plan.observed_at.isoformat(), plan.parent, told])
+    return "plan-" + hashlib.sha256(text.encode()).hexdigest()[:12]

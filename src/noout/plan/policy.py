@@ -1,0 +1,60 @@
+"""What a planner may assume and must keep free: every figure that is a choice, with its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from noout.domain.cluster import Guest, GuestId
+from noout.domain.errors import UsageError
+
+MIB = 1024**2
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Reserves in bytes, rates in bytes/s, times in s.
+
+    ``migration_bytes_s`` is what one stream gets (an encrypted one is bound by one core, about 400 MiB/s);
+    ``nic_bytes_s`` is the node's share of the migration network. ``consents`` are guests whose owner agreed to an
+    interruption, given by the operator; the tags say the same of a guest for good.
+    """
+
+    os_reserve_bytes: int = 8 * GIB
+    osd_reserve_bytes: int = 4 * GIB  # for each OSD of the node
+    streams: int = 2
+    migration_bytes_s: float = 400.0 * MIB
+    nic_bytes_s: float = 1100.0 * MIB
+    default_dirty_bytes_s: int = 16 * MIB  # where a guest's own rate is not known
+    relocate_tag: str = "relocate-ok"
+    shutdown_tag: str = "shutdown-ok"
+    consents: frozenset[GuestId] = field(default_factory=frozenset)
+    setup_s: float = 5.0  # measured: about 5 s before the first page is sent
+    cleanup_s: float = 4.0  # measured: about 4 s after the last
+    ha_latency_s: float = 20.0  # the CRM and LRM work in rounds of 10 s
+    relocate_s: float = 12.0  # a container's stop, move and start with its disks on shared storage
+    repair_s: float = 2700.0  # how long a guest shut down by consent is away: an assumption
+    restarts: int = 24  # randomised attempts before "no room" is said
+
+    def __post_init__(self) -> None:
+        for name in ("os_reserve_bytes", "osd_reserve_bytes", "default_dirty_bytes_s", "restarts"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"policy {name} is {getattr(self, name)}", remedy="give 0 or more")
+        for name in ("streams", "migration_bytes_s", "nic_bytes_s"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise UsageError(f"policy {name} is {value}", remedy="give a figure above 0")
+
+    @property
+    def stream_bytes_s(self) -> float:
+        """What one of ``streams`` parallel migrations gets."""
+        return min(self.migration_bytes_s, self.nic_bytes_s / self.streams)
+
+    def may_relocate(self, guest: Guest) -> bool:
+        return self.relocate_tag in guest.tags or guest.id in self.consents
+
+    def may_shut_down(self, guest: Guest) -> bool:
+        return self.shutdown_tag in guest.tags or guest.id in self.consents
+
+    def dirty_bytes_s(self, guest: Guest) -> int:
+        return self.default_dirty_bytes_s if guest.dirty_bytes_s is None else guest.dirty_bytes_s

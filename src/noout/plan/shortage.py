@@ -1,0 +1,50 @@
+"""Why a guest finds no room: node by node, what is missing, and the cheapest remedies."""
+
+from __future__ import annotations
+
+from noout.domain.reasons import Blocker
+from noout.plan.capacity import gib
+from noout.plan.layout import Layout, Unit
+from noout.plan.movability import title
+from noout.plan.policy import Policy
+
+
+def no_room(unit: Unit, layout: Layout, policy: Policy) -> Blocker:
+    """The blocker for a unit that could not be placed, as the layout stands."""
+    who = " and ".join(title(guest) for guest in unit.guests)
+    evidence: dict[str, str] = {node.name: f"{node.name} {reason}" for node, reason in unit.refused.items()}
+    lacks: list[tuple[int, str]] = []
+    for node in unit.allowed:
+        missing = unit.ram_bytes - layout.free[node]
+        rivals = layout.in_the_way(unit, node)
+        if rivals:
+            names = ", ".join(str(each) for each in sorted(rivals))
+            rules = ", ".join(sorted(unit.apart))
+            evidence[node.name] = f"{node.name} holds {names}, from which rule {rules} keeps it apart"
+        elif missing > 0:
+            evidence[node.name] = f"{node.name} lacks {gib(missing)} (free after the reserve: {_free(layout, node)})"
+            lacks.append((missing, node.name))
+        else:
+            evidence[node.name] = f"{node.name} has no storage with room for its local disks"
+    why = "; ".join(evidence[name] for name in sorted(evidence)) or "there is no other node"
+    remedies = []
+    if lacks:
+        missing, name = min(lacks)
+        remedies.append(f"free {gib(missing)} on {name}, for instance by shutting down a guest there")
+    if unit.apart and any("keeps it apart" in text for text in evidence.values()):
+        remedies.append(f"relax rule {', '.join(sorted(unit.apart))}")
+    if not lacks and not unit.apart:
+        remedies.append("lift what excludes the nodes named above")
+    tag = f"tag it {policy.shutdown_tag} if its owner agrees to a shutdown"
+    return Blocker(
+        "plan.no-room",
+        str(unit.guests[0].id),
+        f"no room for {who} ({gib(unit.ram_bytes)}): {why}",
+        "; or ".join([*remedies, tag]),
+        evidence,
+    )
+
+
+def _free(layout: Layout, node: object) -> str:
+    free = layout.free[node]  # type: ignore[index]
+    return gib(free) if free > 0 else "none"

@@ -1,0 +1,126 @@
+"""The static filter: which nodes a guest may go to at all, and why not to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from noout.domain.cluster import Affinity, ClusterState, Guest, GuestKind, Node, NodeId, Rule, Storage
+from noout.domain.maintenance import MoveKind
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """``allowed``: node -> storage for the guest's local disks (None: those of the same names, or none needed).
+    ``preferred``: the allowed nodes that also follow the preferred rules. ``refused``: node -> why not."""
+
+    allowed: Mapping[NodeId, str | None] = field(default_factory=dict)
+    preferred: frozenset[NodeId] = frozenset()
+    refused: Mapping[NodeId, str] = field(default_factory=dict)
+
+
+class Filter:
+    """Answers for one cluster and one node to be emptied."""
+
+    def __init__(self, state: ClusterState, leaving: NodeId) -> None:
+        self.leaving = leaving
+        self.nodes = [node for node in state.nodes if node.id != leaving]
+        self.by_id = {node.id: node for node in state.nodes}
+        self.requested = {node for node, mode in state.ha_requests if mode == "maintenance"}
+        self.rules: dict[object, list[Rule]] = {}
+        for rule in state.rules:
+            if rule.enabled and rule.kind is Affinity.NODE:
+                for guest in rule.guests:
+                    self.rules.setdefault(guest, []).append(rule)
+        self.stores: dict[NodeId, dict[str, Storage]] = {}
+        for store in state.storages:
+            self.stores.setdefault(store.node, {})[store.name] = store
+        self.reach = {node.id: self._reached(node) for node in state.nodes}
+
+    def _reached(self, node: Node) -> frozenset[str]:
+        rows = self.stores.get(node.id, {})
+        down = {name for name, row in rows.items() if not row.available}
+        return (node.storages | rows.keys()) - down
+
+    def of(self, guest: Guest, kind: MoveKind) -> Targets:
+        """Where this guest may go, its own node excepted."""
+        allowed: dict[NodeId, str | None] = {}
+        refused: dict[NodeId, str] = {}
+        for node in self.nodes:
+            if node.id == guest.node:
+                continue
+            reason = self._why_not(guest, kind, node)
+            if reason is None and guest.local_disks and kind is not MoveKind.SHUTDOWN:
+                found, store = self._room_for_disks(guest, node)
+                reason = None if found else "no storage there has room for its local disks"
+                allowed |= {node.id: store} if found else {}
+            elif reason is None:
+                allowed[node.id] = None
+            if reason is not None:
+                refused[node.id] = reason
+        liked = [r for r in self.rules.get(guest.id, []) if not r.strict]
+        preferred = frozenset(n for n in allowed if all(n.name in dict(r.nodes) for r in liked))
+        return Targets(allowed, preferred, refused)
+
+    def could_start(self, guest: Guest) -> frozenset[NodeId]:
+        """The nodes on which the guest could be started anew if the one it is on were lost."""
+        usable = (node for node in self.nodes if self._unreachable(guest, node) is None)
+        strict = [dict(rule.nodes) for rule in self.rules.get(guest.id, []) if rule.strict]
+        return frozenset(node.id for node in usable if all(node.id.name in classes for classes in strict))
+
+    def _why_not(self, guest: Guest, kind: MoveKind, node: Node) -> str | None:
+        if (reason := self._unreachable(guest, node)) is not None:
+            return reason
+        home = self.by_id[guest.node]
+        unlike = home.cpu_model and node.cpu_model and home.cpu_model != node.cpu_model
+        if kind is MoveKind.LIVE and guest.cpu_type == "host" and unlike:
+            return f"has another CPU ({node.cpu_model}), and the guest has CPU type host"
+        return self._rule_against(guest, node)
+
+    def _unreachable(self, guest: Guest, node: Node) -> str | None:
+        if not node.online:
+            return "is offline"
+        if node.ha_state in {"maintenance", "fence", "gone", "unknown"} or node.id.name in self.requested:
+            return "is itself in maintenance or not well"
+        home = self.by_id[guest.node]
+        for disk in guest.disks:
+            # A storage that its own node does not list is one we know nothing of: never a reason.
+            if disk.shared and disk.storage in self.reach[home.id] and disk.storage not in self.reach[node.id]:
+                return f"has no storage {disk.storage}"
+        for bridge in guest.bridges:
+            if bridge in home.bridges and bridge not in node.bridges:
+                return f"has no bridge {bridge}"
+        return None
+
+    def _rule_against(self, guest: Guest, node: Node) -> str | None:
+        for rule in self.rules.get(guest.id, []):
+            classes = dict(rule.nodes)
+            if rule.strict and node.id.name not in classes:
+                return f"is excluded by rule {rule.name}"
+            if guest.ha is not None and guest.ha.failback and self._pulled_back(guest, node, classes):
+                return f"has less priority in rule {rule.name}: HA would pull the guest back (failback is on)"
+        return None
+
+    def _pulled_back(self, guest: Guest, node: Node, classes: dict[str, int]) -> bool:
+        """HA brings a service with failback to the best class of nodes that are online; the node to be emptied is
+        online until its guests have left."""
+        online = {n.id.name for n in self.by_id.values() if n.online and n.ha_state != "maintenance"}
+        best = max((priority for name, priority in classes.items() if name in online), default=None)
+        return best is not None and classes.get(node.id.name) != best
+
+    def _room_for_disks(self, guest: Guest, node: Node) -> tuple[bool, str | None]:
+        content = "rootdir" if guest.kind is GuestKind.LXC else "images"
+        rows = {
+            name: row.total_bytes - row.used_bytes
+            for name, row in self.stores.get(node.id, {}).items()
+            if row.available and (not row.content or content in row.content)
+        }
+        need: dict[str, int] = {}
+        for disk in guest.local_disks:
+            need[disk.storage] = need.get(disk.storage, 0) + disk.size_bytes
+        if all(rows.get(name, -1) >= size for name, size in need.items()):
+            return True, None
+        if len(need) > 1:  # one target storage for disks of several could not be undone on the way home
+            return False, None
+        roomy = sorted((name for name, free in rows.items() if free >= sum(need.values())), key=lambda n: (-rows[n], n))
+        return (True, roomy[0]) if roomy else (False, None)
