@@ -1,0 +1,148 @@
+"""HTTP as the adapters need it: one client per server and event loop, and a plain word for what went wrong.
+
+``NotSent``: the request never reached the server, so nothing was done. ``AnswerLost``: it may have. No proxies, no
+redirects, no environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import httpx2
+
+from noout.domain.errors import NooutError
+
+
+class NotSent(Exception):
+    """No connection: nothing was asked, nothing was done."""
+
+
+class AnswerLost(Exception):
+    """The request went out and no (whole) answer came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    reason: str
+    headers: Mapping[str, str]  # keys in lower case
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server: its base URL (no path), how it is trusted, how long to wait for it (seconds).
+
+    ``transport`` replaces the network (tests); ``tls`` is then unused.
+    """
+
+    url: str
+    tls: ssl.SSLContext | None = None
+    transport: httpx2.AsyncBaseTransport | None = None
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 30.0
+
+    @property
+    def address(self) -> str:
+        """``host:port``, for sentences."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+
+class Channel:
+    """Requests to one server. A client lives in one event loop, so there is one for each loop that uses this."""
+
+    def __init__(self, server: Server, make_headers: Callable[[], Mapping[str, str]] = dict) -> None:
+        self.server = server
+        self._make_headers = make_headers
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = WeakKeyDictionary()
+
+    def _client(self) -> httpx2.AsyncClient:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None or client.is_closed:
+            server = self.server
+            client = self._clients[loop] = httpx2.AsyncClient(
+                base_url=server.url,
+                verify=server.tls if server.tls is not None else server.transport is None,
+                transport=server.transport,
+                trust_env=False,
+                follow_redirects=False,
+                timeout=httpx2.Timeout(server.read_timeout_s, connect=server.connect_timeout_s),
+                limits=httpx2.Limits(max_connections=10, max_keepalive_connections=5, keepalive_expiry=15.0),
+            )
+        return client
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout_s: float | None = None,
+    ) -> Answer:
+        """One request, once. Raises NotSent, AnswerLost or Untrusted; any HTTP status is an answer."""
+        extra: dict[str, Any] = {}
+        if read_timeout_s is not None:
+            extra["timeout"] = httpx2.Timeout(read_timeout_s, connect=self.server.connect_timeout_s)
+        if form is not None:
+            extra["data"] = dict(form)
+        if json is not None:
+            extra["json"] = json
+        try:
+            response = await self._client().request(
+                method,
+                path,
+                params=dict(query) if query else None,
+                headers={**self._make_headers(), **(headers or {})},
+                **extra,
+            )
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
+            raise _untrusted(error) or NotSent(_words(error)) from error
+        except httpx2.HTTPError as error:
+            raise _untrusted(error) or AnswerLost(_words(error)) from error
+        return Answer(
+            response.status_code,
+            response.reason_phrase,
+            {key.lower(): value for key, value in response.headers.items()},
+            response.content,
+        )
+
+    async def close(self) -> None:
+        """Close this loop's connections."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+
+def _untrusted(error: BaseException) -> NooutError | None:
+    """Our own error from within the handshake, should a library have wrapped it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, NooutError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _words(error: Exception) -> str:
+    name = type(error).__name__
+    told = {
+        "ConnectTimeout": "no connection within the time-out",
+        "ReadTimeout": "no answer within the time-out",
+        "WriteTimeout": "the request could not be sent within the time-out",
+        "PoolTimeout": "too many requests at once",
+    }
+    return told.get(name) or str(error) or name

@@ -1,0 +1,352 @@
+"""One observation of a cluster, put together from many answers.
+
+Where a guest is, is what the nodes' own lists say: ``/cluster/resources`` lags by some 10 s and never decides. It
+gives the pools, and the guests of nodes that do not answer; those are marked unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from noout.adapters.pve import parse
+from noout.adapters.pve.client import Gone, PveClient
+from noout.adapters.pve.guest_config import Config, parse_config
+from noout.adapters.pve.parse import Row
+from noout.domain.cluster import (
+    ClusterState,
+    Guest,
+    GuestId,
+    GuestKind,
+    GuestStatus,
+    HaService,
+    Node,
+    NodeId,
+    Storage,
+)
+from noout.domain.errors import Broken, Refused, Retryable
+
+T = TypeVar("T")
+AT_ONCE = 8  # requests in flight
+LISTS_AGAIN = 2  # how often nodes are listed again when guests moved between two lists
+
+
+@dataclass
+class _Kept:
+    """An answer that seldom changes. ``mark``: what must stay the same for it to be good still."""
+
+    at: datetime
+    mark: object
+    data: Any
+
+
+@dataclass(frozen=True)
+class _NodeFacts:
+    status: Row = field(default_factory=dict)
+    network: Sequence[Row] = ()
+    storages: tuple[Storage, ...] = ()
+
+
+@dataclass
+class _Lists:
+    """The guests as the nodes list them: (node, kind, vmid) -> row; ``silent``: online nodes that did not answer."""
+
+    rows: dict[tuple[str, GuestKind, int], Row] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+
+    def places(self) -> dict[int, set[str]]:
+        found: dict[int, set[str]] = {}
+        for node, _, vmid in self.rows:
+            found.setdefault(vmid, set()).add(node)
+        return found
+
+
+class Observer:
+    """Observes one cluster. Configurations and inventories are kept up to ``keep_s`` of Clock time, and read anew as
+    soon as the guest's row, its node or the node's uptime says that something changed."""
+
+    def __init__(self, client: PveClient, *, keep_s: float = 60.0) -> None:
+        self.client = client
+        self.cluster = client.name
+        self.keep_s = keep_s
+        self._kept: dict[tuple[str, ...], _Kept] = {}
+
+    async def observe(self) -> ClusterState:
+        gate = asyncio.Semaphore(AT_ONCE)
+        get = _Getter(self.client, gate)
+        version, cluster_status, listed, resources, current, manager, wishes, rules, options = await _all(
+            get("/version"),
+            get("/cluster/status"),
+            get("/nodes"),
+            get("/cluster/resources"),
+            get.or_empty("/cluster/ha/status/current"),
+            get.or_empty("/cluster/ha/status/manager_status"),
+            get.or_empty("/cluster/ha/resources"),
+            get.or_empty("/cluster/ha/rules"),
+            get("/cluster/options"),
+        )
+        quorate, members = parse.membership(cluster_status)
+        nodes_rows = {str(row["node"]): row for row in parse.rows(listed) if row.get("node")}
+        members = members or {name: {"online": row.get("status") == "online"} for name, row in nodes_rows.items()}
+        online = sorted(name for name, row in members.items() if parse.boolean(row.get("online")))
+        lists, facts, tasks = await _all(
+            self._lists(get, online, resources),
+            self._facts(get, online, nodes_rows),
+            self._tasks(get, online),
+        )
+        storages = self._storages(facts, resources)
+        services = parse.ha_services(manager, current, wishes)
+        guests = await self._guests(get, lists, members, resources, storages, services)
+        return ClusterState(
+            name=self.cluster,
+            at=self.client.clock.now(),
+            quorate=quorate,
+            version=str(parse.table(version).get("version") or ""),
+            nodes=self._nodes(members, nodes_rows, facts, parse.ha_node_states(manager)),
+            guests=guests,
+            storages=storages,
+            rules=parse.rules(self.cluster, rules),
+            ha_armed=parse.ha_armed(manager, current),
+            ha_requests=parse.ha_requests(manager),
+            running_tasks=tasks,
+            migration_network=parse.migration_network(options),
+        )
+
+    # --- nodes -------------------------------------------------------------------------------------------
+
+    async def _facts(self, get: _Getter, online: Sequence[str], listed: Mapping[str, Row]) -> dict[str, _NodeFacts]:
+        async def of(name: str) -> _NodeFacts:
+            try:
+                status, network, storage = await _all(
+                    get(f"/nodes/{name}/status"),
+                    get(f"/nodes/{name}/network"),
+                    get(f"/nodes/{name}/storage"),
+                )
+            except Retryable:  # online for corosync, deaf for the API
+                return _NodeFacts()
+            return _NodeFacts(
+                parse.table(status), parse.rows(network), parse.storages(NodeId(self.cluster, name), storage)
+            )
+
+        async def kept(name: str) -> _NodeFacts:
+            # An uptime that went down is a reboot: time of boot, in whole minutes, is the mark.
+            uptime_s = parse.whole(listed.get(name, {}).get("uptime"))
+            booted = round((self.client.clock.now().timestamp() - uptime_s) / 120)
+            own: _NodeFacts = await self._keep(("node", name), booted, lambda: of(name))
+            return own
+
+        return dict(zip(online, await _all(*(kept(name) for name in online)), strict=True))
+
+    def _nodes(
+        self,
+        members: Mapping[str, Row],
+        listed: Mapping[str, Row],
+        facts: Mapping[str, _NodeFacts],
+        ha_states: Mapping[str, str],
+    ) -> tuple[Node, ...]:
+        found = []
+        for name in sorted(members):
+            own = facts.get(name, _NodeFacts())
+            node = parse.node(
+                self.cluster, name, members[name], listed.get(name, {}), own.status, own.network, own.storages
+            )
+            found.append(replace(node, ha_state=ha_states.get(name, "")))
+        return tuple(found)
+
+    def _storages(self, facts: Mapping[str, _NodeFacts], resources: Any) -> tuple[Storage, ...]:
+        answered = {name for name, own in facts.items() if own.storages}
+        told = [storage for own in facts.values() for storage in own.storages]
+        told += [
+            each
+            for each in parse.storages_from_resources(self.cluster, resources)
+            if each.node.name not in answered
+        ]  # fmt: skip
+        return tuple(sorted(told, key=lambda storage: (storage.node, storage.name)))
+
+    async def _tasks(self, get: _Getter, online: Sequence[str]) -> Any:
+        async def of(name: str) -> Any:
+            try:
+                return parse.running_tasks(await get(f"/nodes/{name}/tasks", source="active"))
+            except Retryable:
+                return ()
+
+        found = await _all(*(of(name) for name in online))
+        return tuple(sorted((task for tasks in found for task in tasks), key=lambda task: task.upid))
+
+    # --- guests ------------------------------------------------------------------------------------------
+
+    async def _lists(self, get: _Getter, online: Sequence[str], resources: Any) -> _Lists:
+        """Every node's guests. A guest seen twice or not at all moved between two lists: then list again."""
+        known = {
+            vmid
+            for vmid, row in parse.resource_guests(resources).items()
+            if str(row.get("node")) in set(online)
+        }  # fmt: skip
+        lists = await self._list_once(get, online)
+        for _ in range(LISTS_AGAIN):
+            places = lists.places()
+            missing = () if lists.silent else known - places.keys()
+            if not missing and all(len(nodes) == 1 for nodes in places.values()):
+                break
+            lists = await self._list_once(get, online)
+        return lists
+
+    async def _list_once(self, get: _Getter, online: Sequence[str]) -> _Lists:
+        async def of(name: str) -> tuple[Any, Any] | None:
+            try:
+                qemu, lxc = await _all(get(f"/nodes/{name}/qemu", full=1), get(f"/nodes/{name}/lxc"))
+            except Retryable:
+                return None
+            return qemu, lxc
+
+        lists = _Lists()
+        for name, answer in zip(online, await _all(*(of(name) for name in online)), strict=True):
+            if answer is None:
+                lists.silent.add(name)
+                continue
+            for kind, listed in zip((GuestKind.QEMU, GuestKind.LXC), answer, strict=True):
+                for row in parse.rows(listed):
+                    lists.rows[(name, kind, parse.whole(row["vmid"]))] = row
+        return lists
+
+    async def _guests(
+        self,
+        get: _Getter,
+        lists: _Lists,
+        members: Mapping[str, Row],
+        resources: Any,
+        storages: Iterable[Storage],
+        services: Mapping[str, HaService],
+    ) -> tuple[Guest, ...]:
+        shared = _shared(storages)
+        pools = parse.pools(resources)
+        reached = {name for name, row in members.items() if parse.boolean(row.get("online"))} - lists.silent
+        seen = {vmid for _, _, vmid in lists.rows}
+
+        async def listed(node: str, kind: GuestKind, vmid: int, row: Row) -> Guest | None:
+            config = await self._config(get, node, kind, vmid, row, shared)
+            if config is None:
+                return None  # it left between the list and the configuration; the next observation has it
+            return self._guest(node, kind, vmid, row, config, parse.status(row), pools, services)
+
+        found = list(await _all(*(listed(*key, row) for key, row in lists.rows.items())))
+        for vmid, row in parse.resource_guests(resources).items():
+            node, kind = str(row.get("node")), GuestKind(str(row["type"]))
+            if vmid in seen or node in reached:
+                continue
+            found.append(
+                self._guest(node, kind, vmid, row, self._last_config(vmid), GuestStatus.UNKNOWN, pools, services)
+            )
+        return tuple(sorted((guest for guest in found if guest is not None), key=lambda guest: guest.id))
+
+    async def _config(
+        self, get: _Getter, node: str, kind: GuestKind, vmid: int, row: Row, shared: Mapping[str, bool]
+    ) -> Config | None:
+        mark = (node, *(row.get(key) for key in ("status", "lock", "name", "tags", "maxmem", "cpus", "maxdisk", "pid")))
+
+        async def read() -> Config:
+            data = await get(f"/nodes/{node}/{kind.value}/{vmid}/config")
+            return parse_config(kind, parse.table(data), shared)
+
+        try:
+            config: Config = await self._keep(("config", str(vmid)), mark, read)
+        except Gone:
+            return None
+        return config
+
+    def _last_config(self, vmid: int) -> Config:
+        kept = self._kept.get(("config", str(vmid)))
+        return kept.data if kept is not None else Config()
+
+    def _guest(
+        self,
+        node: str,
+        kind: GuestKind,
+        vmid: int,
+        row: Row,
+        config: Config,
+        status: GuestStatus,
+        pools: Mapping[int, str],
+        services: Mapping[str, HaService],
+    ) -> Guest:
+        cpus = parse.whole(row.get("cpus") or row.get("maxcpu"))
+        return Guest(
+            id=GuestId(self.cluster, vmid),
+            name=str(row.get("name") or vmid),
+            kind=kind,
+            node=NodeId(self.cluster, node),
+            status=status,
+            ram_bytes=parse.whole(row.get("maxmem")),
+            cpus=cpus,
+            cpu_used=round(parse.number(row.get("cpu")) * cpus, 3),
+            tags=parse.words(row.get("tags") or config.tags),
+            pool=pools.get(vmid),
+            template=parse.boolean(row.get("template")) or config.template,
+            onboot=config.onboot,
+            lock=str(row.get("lock") or config.lock or "") or None,
+            disks=config.disks,
+            local_resources=config.local_resources,
+            bridges=config.bridges,
+            cpu_type=config.cpu_type,
+            ha=services.get(f"{parse.SID_PREFIX[kind]}:{vmid}"),
+            addresses=config.addresses,
+        )
+
+    # --- keeping -----------------------------------------------------------------------------------------
+
+    async def _keep(self, key: tuple[str, ...], mark: object, read: Any) -> Any:
+        now = self.client.clock.now()
+        kept = self._kept.get(key)
+        if kept is not None and kept.mark == mark and 0 <= (now - kept.at).total_seconds() < self.keep_s:
+            return kept.data
+        data = await read()
+        self._kept[key] = _Kept(now, mark, data)
+        return data
+
+
+class _Getter:
+    """Reads with at most so many requests in flight."""
+
+    def __init__(self, client: PveClient, gate: asyncio.Semaphore) -> None:
+        self._client = client
+        self._gate = gate
+
+    async def __call__(self, path: str, **query: Any) -> Any:
+        async with self._gate:
+            return await self._client.get(path, **query)
+
+    async def or_empty(self, path: str) -> Any:
+        """None where this version has no such method or no HA was ever set up (not where a privilege is missing)."""
+        try:
+            return await self(path)
+        except Broken as error:
+            if "no such method" in error.remedy:
+                return None
+            raise
+        except Refused as error:
+            if "does not exist" in error.message or "migrated to rules" in error.message:
+                return None
+            raise
+
+
+def _shared(storages: Iterable[Storage]) -> dict[str, bool]:
+    """Storage name -> shared, as every node that knows it says."""
+    found: dict[str, bool] = {}
+    for storage in storages:
+        found[storage.name] = found.get(storage.name, True) and storage.shared
+    return found
+
+
+async def _all(*awaitables: Awaitable[Any]) -> Any:
+    """All results in order; the first failure is raised when the others have been cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in awaitables]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
