@@ -86,6 +86,8 @@ class MessageKind(StrEnum):
     RESUME = "resume"
     ABORT = "abort"  # data: reason
     CONFIRM = "confirm"  # step mode: data: action key
+    LINK = "link"  # a technician's link was made: data: link (its hash), technician, expires. The run ignores it
+    LINK_OPENED = "link-opened"  # by its first and only device: data: link, device (hashes). The run ignores it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The HTTP side: the technician's phone page and the API. Thin: parse, call app, render."""

@@ -1,0 +1,1 @@
+"""The HTTP API: what scripts, and the technician's tools, may ask for."""

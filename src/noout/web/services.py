@@ -1,0 +1,25 @@
+"""What the web needs of the program: a handful of callables, wired by ``app``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from noout.app.technician import FieldWork
+from noout.domain.maintenance import Maintenance
+
+
+@dataclass(frozen=True, slots=True)
+class WebServices:
+    """What the web needs of the program.
+
+    ``operator_of``: a bearer token -> the operator's name, None when it is nobody's.
+    ``base_url``: what links begin with, where it differs from how the request came ("https://noout.example").
+    ``timezone``: the technicians' own, for times on their page.
+    """
+
+    field: FieldWork
+    maintenances: Callable[[], Awaitable[Sequence[Maintenance]]]
+    operator_of: Callable[[str], str | None]
+    base_url: str = ""
+    timezone: str = "UTC"

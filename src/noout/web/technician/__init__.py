@@ -1,0 +1,1 @@
+"""The technician's phone: pages that work without JavaScript."""
