@@ -71,6 +71,7 @@ class HardwareState:
     serial: str = ""
     model: str = ""
     inventory: Mapping[str, str] = field(default_factory=dict)  # "dimms" -> "16", "bios" -> "2.1"
+    trouble: str = ""  # why it was not reachable, or what of it could not be read: one sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,15 +40,13 @@ class _Paths:
 class RedfishBmc:
     """One node's BMC. ``session``: log in once instead of sending the password with every request.
 
-    ``trouble`` is the last failure in words ("" when the last observation went well): wrong password, other
-    certificate, no answer.
+    What went wrong (no answer, wrong password, another certificate) is told in the observation's ``trouble``.
     """
 
     def __init__(
         self, node: NodeId, server: Server, user: str, password: str, clock: Clock, *, session: bool = False
     ) -> None:
         self.node = node
-        self.trouble = ""
         self._user = user
         self._password = password
         self._clock = clock
@@ -63,16 +61,14 @@ class RedfishBmc:
             paths = await self._discover()
             system = await self._get(paths.system)
         except NooutError as error:
-            self.trouble = error.message
             self._paths = None
-            return HardwareState(node=self.node, at=at, reachable=False)
+            return HardwareState(node=self.node, at=at, reachable=False, trouble=str(error))
         look = _Look(self)
         chassis = [await look.at(path) for path in paths.chassis]
         readings, redundancy = await self._sensors(look, chassis)
         redundancy = {**parse.hpe_redundancy(system), **redundancy}
         entries = await self._log(look, paths, readings) if log else ()
         dimms = await self._dimms(look, system) if log else None
-        self.trouble = look.trouble
         first = chassis[0] if chassis else {}
         lit = parse.led(system)
         return HardwareState(
@@ -87,6 +83,7 @@ class RedfishBmc:
             serial=str(system.get("SerialNumber") or first.get("SerialNumber") or "").strip(),
             model=str(system.get("Model") or first.get("Model") or "").strip(),
             inventory=parse.inventory(system, dimms),
+            trouble=look.trouble,
         )
 
     async def power_on(self) -> None:
