@@ -79,7 +79,7 @@ def recorded(folder: Path, name: str) -> list[Any]:
 
 
 def phases(lab: Lab, argv: list[str]) -> list[Any]:
-    """The lab's output healthy, with a host held and stopped, with a second one down, with the first out and refilling, and on its return."""
+    """The lab's output: healthy; a host held and stopped; a second one down; the first out; and on its return."""
     found = [lab.json("ceph", *argv)]
     lab.run("ceph", "osd", "set-group", "noout", "pve3")
     lab.run("ceph", "osd", "set", "noout")

@@ -111,6 +111,7 @@ class LabServer:
         self._sockets: dict[int, socket.socket] = {}
         self._webs: list[_Web] = []
         self._acceptors: list[asyncssh.SSHAcceptor] = []
+        self._places: list[Place] = []
         self._ticker: asyncio.Task[None] | None = None
 
     # --- life --------------------------------------------------------------------------------------------
@@ -150,6 +151,9 @@ class LabServer:
             self._ticker = None
         for acceptor in self._acceptors:
             acceptor.close()
+        for place in self._places:
+            for connection in list(place.connections):
+                connection.abort()
         await asyncio.gather(*(web.stop() for web in self._webs if web.server.started))
         for sock in self._sockets.values():
             sock.close()
@@ -165,6 +169,8 @@ class LabServer:
             self.laws.advance()
             for web in self._webs:
                 await web.server.on_tick(0)  # renews the Date header
+            for place in self._places:
+                place.drop_if_dark()
             await asyncio.sleep(TICK_S)
 
     # --- sockets -----------------------------------------------------------------------------------------
@@ -223,6 +229,7 @@ class LabServer:
         self._webs += [_Web(app, self._sockets[where], cert.server_context()) for app, where, cert in apps]
         host_key = private_key(self._secret, "host", cluster.name, node)
         place = Place(self.laws, cluster, node, self.clock.wall_seconds)
+        self._places.append(place)
         allowed = asyncssh.import_authorized_keys(self.client_key.export_public_key().decode())
         self._acceptors.append(await serve_ssh(place, self._sockets[port + SSH], host_key, allowed))
         return Address(

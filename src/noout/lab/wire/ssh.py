@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncssh
 from cryptography.hazmat.primitives import serialization
@@ -40,19 +40,33 @@ class Place:
     cluster: Cluster
     node: str
     wall_seconds: Callable[[float], float]
+    connections: set[asyncssh.SSHServerConnection] = field(default_factory=set)
 
     def answers(self) -> bool:
         self.laws.advance()
         return self.cluster.nodes[self.node].online and not self.laws.ssh_refused(self.cluster, self.node)
 
+    def drop_if_dark(self) -> None:
+        """Connections do not outlive their machine."""
+        if self.connections and not self.answers():
+            for connection in list(self.connections):
+                connection.abort()
+
 
 class _Server(asyncssh.SSHServer):
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self.connection = conn
+        self.place.connections.add(conn)
         if not self.place.answers():
             conn.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.connection is not None:
+            self.place.connections.discard(self.connection)
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -69,6 +83,9 @@ async def _run(place: Place, process: asyncssh.SSHServerProcess[str]) -> None:
     if process.command is None:
         process.stderr.write("The lab's nodes run single commands, such as: ceph -s\n")
         process.exit(1)
+        return
+    if not place.answers():
+        process.channel.get_connection().abort()
         return
     argv = split(process.command)
     if argv is None:
