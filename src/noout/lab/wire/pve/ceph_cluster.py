@@ -118,7 +118,7 @@ def metadata(call: Call) -> Any:
         like = next((o for o in ceph.osds.values() if o.host == mgr.name), None)
         known: dict[str, Any] = {}
         if mgr.running and like is not None:
-            found = osd_metadata(call.laws, call.cluster, ceph, like)
+            found = {"mem_swap_kb": "0", **osd_metadata(call.laws, call.cluster, ceph, like)}
             ip = call.cluster.nodes[mgr.name].ip
             known = {k: found[k] for k in _MGR_FIELDS if k in found} | {
                 "addr": ip,
@@ -126,5 +126,5 @@ def metadata(call: Call) -> Any:
                 "name": mgr.name,
             }
         mgrs[f"{mgr.name}@{mgr.name}"] = {**known, **exists}
-    osds = [osd_metadata(call.laws, call.cluster, ceph, o) for o in ceph.osds.values()]
+    osds = [{"mem_swap_kb": "0", **osd_metadata(call.laws, call.cluster, ceph, o)} for o in ceph.osds.values()]
     return {"mds": {}, "mgr": mgrs, "mon": mons, "node": nodes, "osd": osds}

@@ -260,6 +260,7 @@ def _disk(node: Node, path: str, size: int, used: str, osds: list[int]) -> dict[
         "devpath": path,
         "gpt": int(not osds),
         "health": "PASSED",
+        "mounted": 0,
         "model": "LAB-NVME" if osds else "LAB-BOOT",
         "osdid": osds[0] if osds else -1,
         "rpm": 0,
