@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 # What tells one row of a list from another; rows are compared with the row of the same name, else of the same kind.
-IDENTITIES = ("id", "vmid", "sid", "rule", "key", "volid", "name", "iface", "poolid", "storage", "pool", "dev", "upid")
+IDENTITIES = ("id", "vmid", "sid", "rule", "key", "volid", "name", "iface", "poolid", "storage", "pool")
 # Objects whose keys are names of things (tasks' uids, nodes, hosts ...): their values are compared with each other.
 MAPS = ("*.results", "*.services", "*.standbys", "*.always_on_modules", "*.nics", "*.service_status")
 
@@ -62,11 +62,14 @@ def _of_lists(recorded: list[Any], answered: list[Any], where: str) -> list[str]
 def _partner(row: Any, rows: list[Any]) -> Any:
     if not isinstance(row, dict):
         return rows[0]
-    for identity in IDENTITIES:
+    for identity in IDENTITIES if "upid" not in row else ():  # a task's id is that of its guest
         for other in rows:
             if identity in row and isinstance(other, dict) and other.get(identity) == row[identity]:
                 return other
-    return next((o for o in rows if isinstance(o, dict) and o.get("type") == row.get("type")), rows[0])
+    like = [o for o in rows if isinstance(o, dict) and o.get("type") == row.get("type")]
+    # Rows of one kind may have different keys: a task has a token's name only if a token began it.
+    complete = [o for o in [*like, *rows] if isinstance(o, dict) and row.keys() <= o.keys()]
+    return (complete or like or rows)[0]
 
 
 # --- logs -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -172,8 +173,9 @@ def _compare(name: str, recorded: dict[str, Any], answer: Answer) -> None:
 
 def test_how_many_are_replayed(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     others = {n: why for n in NAMES if (why := not_replayed(n)) is not None}
+    lines = [f"{len(REPLAYED)} of {len(NAMES)} recordings are replayed against the lab; the others:"]
+    for why, count in Counter(others.values()).most_common():
+        lines.append(f"  {count:3}  {why}: {', '.join(n for n in others if others[n] == why)}")
     with capsys.disabled():
-        print(f"\n{len(REPLAYED)} of {len(NAMES)} recordings are replayed against the lab; the others:")
-        for why, count in Counter(others.values()).most_common():
-            print(f"  {count:3}  {why}: {', '.join(n for n in others if others[n] == why)}")
+        sys.stdout.write("\n" + "\n".join(lines) + "\n")
     assert len(REPLAYED) >= 300

@@ -212,7 +212,7 @@ def _pool_row(ceph: Ceph, pool: Pool) -> dict[str, Any]:
         "would_adjust": False,
     }
     return {
-        "application_metadata": {"mgr": {}} if pool.name.startswith(".") else {"rbd": {}},
+        "application_metadata": {"mgr" if pool.name == ".mgr" else "rbd": {}},
         "autoscale_status": scale,
         "bytes_used": raw,
         "crush_rule": pool.crush_rule,
@@ -222,7 +222,7 @@ def _pool_row(ceph: Ceph, pool: Pool) -> dict[str, Any]:
         "pg_autoscale_mode": "on",
         "pg_num": pool.pg_num,
         "pg_num_final": pool.pg_num,
-        "pg_num_min": None,
+        "pg_num_min": 1 if pool.pg_num == 1 else None,
         "pool": pool.id,
         "pool_name": pool.name,
         "size": pool.size,

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from noout.lab.wire.ceph.daemons import mgr_dump, mon_metadata, monmap
-from noout.lab.wire.ceph.maps import osd_metadata, version_line
+from noout.lab.wire.ceph.maps import osd_metadata, release, version_line
 from noout.lab.wire.ceph.status import health, status
 from noout.lab.wire.pve.call import FLAGS, Call, Methods, PveError
 from noout.lab.wire.pve.parameters import flag, text
-from noout.lab.world.model import Ceph
+from noout.lab.world.model import Ceph, Osd
 
 methods = Methods()
-# What an mgr's metadata shares with that of an OSD on the same host.
-_MGR_FIELDS = (
-    "arch",
-    "ceph_release",
-    "ceph_version",
-    "ceph_version_short",
-    "cpu",
-    "distro",
-    "distro_description",
-    "distro_version",
-    "hostname",
-    "kernel_description",
-    "kernel_version",
-    "mem_swap_kb",
-    "mem_total_kb",
-    "os",
-)
 _EITHER = "/ Sys.Audit|Datastore.Audit"
 
 
@@ -97,7 +81,7 @@ def set_flags(call: Call) -> Any:
 
 @methods.serve("GET", "/cluster/ceph/metadata", [text("scope", enum=("all", "versions"))], perm=_EITHER)
 def metadata(call: Call) -> Any:
-    """Daemons with their versions; of those that are not running only that they exist."""
+    """Daemons with their versions; of an mgr that is not running only that it exists."""
     ceph = ceph_of(call)
     nodes = {
         n.name: {
@@ -109,22 +93,67 @@ def metadata(call: Call) -> Any:
     if call.params.get("scope") == "versions":
         return {"node": nodes}
     exists = {"direxists": True, "service": True}
-    mons = {
-        f"{m.name}@{m.name}": {**(mon_metadata(call.cluster, ceph, m) if m.running else {}), **exists}
-        for m in ceph.mons.values()
+
+    def daemons(names: list[str], make: Callable[[str], dict[str, Any]], running: set[str]) -> dict[str, Any]:
+        return {f"{n}@{n}": {**(make(n) if n in running else {}), **exists} for n in names}
+
+    def mgr(name: str) -> dict[str, Any]:
+        ip = call.cluster.nodes[name].ip
+        return {**_host(call, ceph, name), "addr": ip, "addrs": f"{ip}:0/2186", "name": name}
+
+    def mon(name: str) -> dict[str, Any]:
+        known = {**_host(call, ceph, name), "device_ids": "", "device_paths": "", "devices": ""}
+        known["compression_algorithms"] = "none, snappy, zlib, zstd, lz4"
+        return {**known, **mon_metadata(call.cluster, ceph, ceph.mons[name])}
+
+    return {
+        "mds": {},
+        "mgr": daemons(list(ceph.mgrs), mgr, {m.name for m in ceph.mgrs.values() if m.running}),
+        "mon": daemons(list(ceph.mons), mon, set(ceph.mons)),
+        "node": nodes,
+        "osd": [_osd(call, ceph, o) for o in ceph.osds.values()],
     }
-    mgrs = {}
-    for mgr in ceph.mgrs.values():
-        like = next((o for o in ceph.osds.values() if o.host == mgr.name), None)
-        known: dict[str, Any] = {}
-        if mgr.running and like is not None:
-            found = {"mem_swap_kb": "0", **osd_metadata(call.laws, call.cluster, ceph, like)}
-            ip = call.cluster.nodes[mgr.name].ip
-            known = {k: found[k] for k in _MGR_FIELDS if k in found} | {
-                "addr": ip,
-                "addrs": f"{ip}:0/2186",
-                "name": mgr.name,
-            }
-        mgrs[f"{mgr.name}@{mgr.name}"] = {**known, **exists}
-    osds = [{"mem_swap_kb": "0", **osd_metadata(call.laws, call.cluster, ceph, o)} for o in ceph.osds.values()]
-    return {"mds": {}, "mgr": mgrs, "mon": mons, "node": nodes, "osd": osds}
+
+
+def _host(call: Call, ceph: Ceph, name: str) -> dict[str, Any]:
+    """What every daemon says of its host."""
+    node = call.cluster.nodes[name]
+    return {
+        "arch": "x86_64",
+        "ceph_release": release(ceph),
+        "ceph_version": version_line(ceph),
+        "ceph_version_short": ceph.version,
+        "cpu": node.cpu_model,
+        "distro": "debian",
+        "distro_description": "Debian GNU/Linux 13 (trixie)",
+        "distro_version": "13",
+        "hostname": name,
+        "kernel_description": "#1 SMP PREEMPT_DYNAMIC PMX",
+        "kernel_version": node.kernel,
+        "mem_swap_kb": "0",
+        "mem_total_kb": str(node.maxmem // 1024),
+        "os": "Linux",
+    }
+
+
+def _osd(call: Call, ceph: Ceph, osd: Osd) -> dict[str, Any]:
+    store = {
+        "back_iface": "",
+        "bluefs": "1",
+        "bluefs_dedicated_db": "0",
+        "bluefs_dedicated_wal": "0",
+        "bluefs_single_shared_device": "1",
+        "bluestore_bdev_access_mode": "blk",
+        "bluestore_bdev_block_size": "4096",
+        "bluestore_bdev_driver": "KernelDevice",
+        "bluestore_bdev_path": f"/var/lib/ceph/osd/ceph-{osd.id}/block",
+        "bluestore_bdev_support_discard": "1",
+        "bluestore_min_alloc_size": "4096",
+        "ceph_version_when_created": version_line(ceph),
+        "device_ids": "",
+        "device_paths": "",
+        "front_iface": "",
+        "network_numa_unknown_ifaces": "back_iface,front_iface",
+        "osdspec_affinity": "",
+    }
+    return {**_host(call, ceph, osd.host), **store, **osd_metadata(call.laws, call.cluster, ceph, osd)}

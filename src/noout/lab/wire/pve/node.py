@@ -8,9 +8,9 @@ from typing import Any
 from noout.lab.wire.pve.call import Call, Methods, PveError
 from noout.lab.wire.pve.login import REPOID, version_document
 from noout.lab.wire.pve.parameters import flag, text, vmid, whole
-from noout.lab.wire.pve.rows import ROOT_DISK, digest, figure, node_cpu, node_memory, node_row
+from noout.lab.wire.pve.rows import ROOT_DISK, digest, node_cpu, node_memory, node_row, root_used
 from noout.lab.wire.pve.words import NETWORK_TYPES, NODE_INDEX
-from noout.lab.world.model import GiB, Node
+from noout.lab.world.model import Node
 
 methods = Methods()
 _SERVICES = {
@@ -65,7 +65,7 @@ def status(call: Call) -> Any:
     node, cluster = call.node, call.cluster
     used = node_memory(cluster, node)
     cpu = node_cpu(cluster, node)
-    root = 9 * GiB + figure(node.name, "root") % GiB
+    root = root_used(node)
     kernel_build = "#1 SMP PREEMPT_DYNAMIC PMX"
     return {
         "boot-info": {"mode": "efi", "secureboot": 0},
@@ -312,11 +312,18 @@ def rrddata(call: Call) -> Any:
     last = int(call.now) // step * step
     rows: list[dict[str, Any]] = [{"time": last - step * back} for back in range(59, -1, -1)]
     if call.node.online:
+        used, cpu = node_memory(call.cluster, call.node), node_cpu(call.cluster, call.node)
+        quiet = "arcsize iowait netin netout swaptotal swapused pressurecpusome pressureiofull pressureiosome"
+        rows[-1] |= dict.fromkeys(f"{quiet} pressurememoryfull pressurememorysome".split(), 0)
         rows[-1] |= {
-            "cpu": node_cpu(call.cluster, call.node),
+            "cpu": cpu,
+            "loadavg": round(cpu * call.node.cores, 2),
             "maxcpu": call.node.cores,
+            "memavailable": call.node.maxmem - used,
             "memtotal": call.node.maxmem,
-            "memused": node_memory(call.cluster, call.node),
+            "memused": used,
+            "roottotal": ROOT_DISK,
+            "rootused": root_used(call.node),
         }
     return rows
 

@@ -51,19 +51,17 @@ def load(guest: Guest, status: str, now: float) -> Row:
     """cpu, mem and counters of a guest whose status is (or is still said to be) ``status``."""
     running = status == "running"
     netin, netout = network(guest, status, now)
-    row: Row = {
+    return {
         "cpu": guest.cpu if running else 0,
         "disk": 0,
         "maxdisk": maxdisk(guest),
         "maxmem": guest.maxmem,
         "mem": int(guest.maxmem * _GUEST_MEMORY) if running else 0,
+        "memhost": guest.maxmem if running else 0,
         "netin": netin,
         "netout": netout,
         "uptime": uptime(guest, status, now),
     }
-    if guest.type == "qemu":
-        row["memhost"] = guest.maxmem if running else 0
-    return row
 
 
 def guest_resource(laws: Laws, cluster: Cluster, guest: Guest, with_ha: bool = True) -> Row:
@@ -104,6 +102,10 @@ def node_cpu(cluster: Cluster, node: Node) -> float:
     return round(min(0.02 + busy / node.cores, 1.0), 6)
 
 
+def root_used(node: Node) -> int:
+    return 9 * GiB + figure(node.name, "root") % GiB
+
+
 def node_row(laws: Laws, cluster: Cluster, node: Node, with_metrics: bool) -> Row:
     """A node as /nodes and /cluster/resources show it; metrics need Sys.Audit and a node that is up."""
     row: Row = {"id": f"node/{node.name}", "level": "", "node": node.name, "type": "node"}
@@ -113,7 +115,7 @@ def node_row(laws: Laws, cluster: Cluster, node: Node, with_metrics: bool) -> Ro
     if with_metrics and node.online:
         row |= {
             "cpu": node_cpu(cluster, node),
-            "disk": 9 * GiB + figure(node.name, "root") % GiB,
+            "disk": root_used(node),
             "mem": node_memory(cluster, node),
             "uptime": int(laws.now - (node.booted_at or laws.now)),
         }

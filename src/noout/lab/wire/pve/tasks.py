@@ -157,5 +157,7 @@ def cluster_tasks(call: Call) -> Any:
         row |= {"upid": task.upid, "saved": "0" if task.status == "running" else "1", **_owner(task)}
         if task.status == "stopped":
             row |= {"endtime": int(task.endtime or 0), "status": task.exitstatus}
+        else:
+            row["pid"] = task.pid
         rows.append(row)
     return rows
