@@ -69,8 +69,9 @@ class CephState:
 
     @property
     def all_clean(self) -> bool:
-        """Every PG active+clean (scrubbing counts as clean); judged by PG states, never by HEALTH_OK."""
-        clean = sum(n for state, n in self.pgs_by_state.items() if {"active", "clean"} <= set(state.split("+")))
+        """Every PG active+clean (scrubbing counts as clean, stale does not); by PG states, never by HEALTH_OK."""
+        also = {"scrubbing", "deep", "snaptrim", "snaptrim_wait"}
+        clean = sum(n for state, n in self.pgs_by_state.items() if set(state.split("+")) - also == {"active", "clean"})
         return self.fresh and clean == sum(self.pgs_by_state.values()) > 0
 
     @property

@@ -300,6 +300,8 @@ def expected_error(recording: Recording) -> type[Exception]:
         return Broken
     if recording.status == 595:
         return Retryable
+    if recording.method == "GET" and not re.search(r"locked|does not exist|lookup|not initialized", recording.reason):
+        return Refused if recording.status == 400 else Retryable  # a 500 that says nothing of the request
     if "does not exist" in recording.reason and "Configuration file" in recording.reason:
         return Gone
     return Refused

@@ -133,7 +133,8 @@ class PveClient:
                 raise Retryable(f"{self.name}: GET {path} was answered with something that is not JSON")
             return data.get("data")
         message = _message(answer)
-        if answer.status >= 500 and answer.status != 501 and (_MAYBE_DONE.search(message) or answer.status != 500):
+        known = any(pattern.search(message) for pattern, _ in _REMEDIES)
+        if answer.status >= 500 and answer.status != 501 and not (known and answer.status == 500):
             raise Retryable(f"{self.name}: GET {path}: {answer.status} {message}".rstrip())
         raise self._refusal("GET", path, answer, message)
 
