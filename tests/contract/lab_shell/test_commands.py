@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.contract.lab_shell.conftest import Lab
+from tests.contract.lab_shell.shapes import invented, shape
 
 
 def test_a_command_that_nobody_knows_ends_with_127(lab: Lab) -> None:
@@ -89,6 +91,31 @@ def test_without_a_quorum_commands_hang_until_their_timeout(lab: Lab) -> None:
     outcome = lab.run("ceph", "--connect-timeout", "7", "status", "--format=json")
     assert (outcome.exit, outcome.stdout, outcome.after_s) == (1, "", 7.0)
     assert "timed out" in outcome.stderr
+
+
+def test_a_mon_without_its_fellows_still_speaks_through_its_socket(recordings: Path, lab: Lab) -> None:
+    for name in ("pve2", "pve3"):
+        lab.run("systemctl", "stop", f"ceph-mon@{name}", node=name)
+    lab.forward(30)
+    outcome = lab.run("ceph", "daemon", "mon.pve1", "mon_status")
+    told = json.loads(outcome.stdout)
+    assert (outcome.exit, told["state"], told["quorum"]) == (0, "probing", [])
+    real = shape([json.loads((recordings / "ceph/no_quorum/mon_status_asok.json").read_text())])
+    assert invented(shape([told]), real) == []
+    assert lab.run("ceph", "daemon", "mon.pve2", "mon_status", node="pve1").exit == 22
+    assert lab.run("ceph", "daemon", "mon.pve2", "mon_status", node="pve2").exit == 22
+
+
+def test_an_osd_held_by_noup_waits_in_preboot(lab: Lab) -> None:
+    ids = lab.stop_host("pve3")
+    lab.run("ceph", "osd", "set-group", "noout,noup", "pve3")
+    lab.run("systemctl", "start", f"ceph-osd@{ids[0]}", node="pve3")
+    lab.forward(60)
+    told = json.loads(lab.run("ceph", "daemon", f"osd.{ids[0]}", "status", node="pve3").stdout)
+    assert told["state"] == "preboot"
+    assert lab.json("ceph", "osd", "dump")["osds"][ids[0]]["up"] == 0
+    lab.run("ceph", "osd", "unset-group", "noup", "pve3")
+    lab.until(lambda: lab.ceph.osds[ids[0]].up, within=30)
 
 
 def test_without_a_mgr_the_picture_freezes_and_what_it_answers_hangs(lab: Lab) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noout.lab.wire.ceph import daemons, maps, pgs, status, text
+from noout.lab.wire.ceph.admin_socket import ask_daemon
 from noout.lab.wire.outcome import Outcome
 from noout.lab.world.laws import LawError, Laws
 from noout.lab.world.model import Ceph, Cluster
@@ -108,6 +109,8 @@ def run_ceph(laws: Laws, cluster: Cluster, node: str, argv: list[str]) -> Outcom
     call.by = f"shell on {node}"
     if call.problem:
         return Outcome(EINVAL, "", f"{call.problem}\n")
+    if call.words[:1] == ["daemon"]:
+        return ask_daemon(laws, cluster, ceph, node, call.words[1:])
     if not laws.ceph_quorum(cluster):
         wait = call.connect_timeout or MOUNT_TIMEOUT_S
         message = "[errno 110] RADOS timed out (error connecting to the cluster)\n"
