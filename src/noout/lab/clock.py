@@ -20,6 +20,11 @@ class LabClock:
     speed: float = 1.0
     wall: Callable[[], float] = time.time
 
+    @classmethod
+    def from_now(cls, epoch: float, speed: float = 1.0) -> LabClock:
+        """A clock over the wall's that shows ``epoch`` at this moment."""
+        return cls(epoch=epoch, started=time.time(), speed=speed)
+
     def now(self) -> float:
         """The present virtual instant (Unix seconds, UTC)."""
         return self.epoch + self.speed * (self.wall() - self.started)

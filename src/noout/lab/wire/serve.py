@@ -13,7 +13,6 @@ import random
 import secrets
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -102,7 +101,7 @@ class LabServer:
         if largest > NODES_MAX:
             raise ValueError(f"the ports hold {NODES_MAX} nodes a cluster, not {largest}")
         self.world = world
-        self.clock = LabClock(epoch=world.epoch, started=time.time(), speed=speed)
+        self.clock = LabClock.from_now(world.epoch, speed)
         self.laws = Laws(world, self.clock)
         self.base = port
         self.addresses: dict[str, dict[str, Address]] = {}
@@ -219,7 +218,7 @@ class LabServer:
             self._sockets[port] = sock
 
     async def _start_node(self, cluster: Cluster, node: str, port: int) -> Address:
-        since = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+        since = dt.datetime.fromtimestamp(self.clock.started, dt.UTC) - dt.timedelta(days=1)
         pve, bmc = self_signed(f"{node}.{cluster.name}.lab", since), self_signed(f"bmc-{node}", since)
         login = BmcLogin("noout", secrets.token_urlsafe(12))
         apps = (
