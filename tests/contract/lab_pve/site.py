@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -124,7 +125,7 @@ def recorded_cluster() -> Cluster:
         ),
         ceph=ceph(),
         bmcs={name: Bmc(name) for name in NODES},
-        tokens=list(TOKENS.values()),
+        tokens=copy.deepcopy(list(TOKENS.values())),
     )
 
 
@@ -164,6 +165,7 @@ class Site:
         headers: Mapping[str, str] | None = None,
         as_json: bool = False,
         envelope: str = "json",
+        timeout: float = 5.0,
     ) -> Answer:
         """``params``: a mapping or pairs; in the query of a GET, in the body otherwise."""
         sent: dict[str, str] = dict(headers or {})
@@ -182,7 +184,7 @@ class Site:
             body["data"] = {k: str(v) for k, v in pairs}
 
         async def once() -> Answer:
-            async with httpx2.AsyncClient(transport=self.network) as client:
+            async with httpx2.AsyncClient(transport=self.network, timeout=timeout) as client:
                 answer = await client.request(method, url, headers=sent, **body)
                 parsed = answer.json() if answer.content else None
                 return Answer(answer.status_code, answer.reason_phrase, answer.content, parsed)

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import h11
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -42,15 +41,14 @@ class ReasonedResponse(Response):
 
 
 class NoResponse(Response):
-    """Closes the connection unanswered; with ``request``, only once the caller has given up waiting."""
+    """Closes the connection unanswered; with ``wait``, only once the caller has given up waiting."""
 
-    def __init__(self, request: Request | None = None) -> None:
+    def __init__(self, wait: bool = False) -> None:
         super().__init__()
-        self._request = request
+        self._wait = wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._request is not None:
-            await self._request.body()  # read already; all that can follow is the caller's leaving
+        if self._wait:
             while (await receive())["type"] != "http.disconnect":
                 pass
         await send(DISCONNECT)

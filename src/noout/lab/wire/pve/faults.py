@@ -37,7 +37,7 @@ class Faults:
             return self._last[key]
         response = perform()
         if kind == "lost-answer":
-            return NoResponse(request)
+            return NoResponse(wait=True)
         if request.method == "GET" and response.status_code == 200:
             self._last[key] = response
         return response
