@@ -195,6 +195,9 @@ def test_reason_phrases_and_lost_answers_on_a_socket() -> None:
                 assert refused.reason_phrase == "Permission check failed (/nodes/pve3, Sys.PowerMgmt)"
                 again = await client.get(f"{url}/version")  # the same connection, with the usual phrase
                 assert (again.status_code, again.reason_phrase) == (200, "OK")
+                listed = (await client.get(f"{url}/nodes")).json()["data"]
+                shown = {row["node"]: row["ssl_fingerprint"] for row in listed}
+                assert shown["pve1"] == lab.addresses["ams1"]["pve1"].pve_fingerprint
                 cluster.nodes["pve5"].proxy_broken = True
                 away = await client.get(f"{url}/nodes/pve5/status")
                 assert (away.status_code, away.reason_phrase, away.content) == (595, "Connection refused", b"")

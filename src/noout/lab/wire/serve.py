@@ -220,6 +220,7 @@ class LabServer:
     async def _start_node(self, cluster: Cluster, node: str, port: int) -> Address:
         since = dt.datetime.fromtimestamp(self.clock.started, dt.UTC) - dt.timedelta(days=1)
         pve, bmc = self_signed(f"{node}.{cluster.name}.lab", since), self_signed(f"bmc-{node}", since)
+        cluster.nodes[node].fingerprint = pve.fingerprint
         login = BmcLogin("noout", secrets.token_urlsafe(12))
         apps = (
             (pve_app(self.laws, cluster.name, node), port, pve),

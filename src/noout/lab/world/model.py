@@ -143,6 +143,7 @@ class Node:
     migration_rate: int = 1100 * MiB  # share of the migration network this node can fill (10 GbE)
     bridges: list[str] = field(default_factory=lambda: ["vmbr0"])
     description: str = ""
+    fingerprint: str = ""  # of its API's certificate (SHA-256), once it is served on a socket
     wakeonlan: str = ""  # MAC address set in the node's configuration; empty: cannot be woken by another node
     proxy_broken: bool = False  # 595 when reached through another node
     cordoned_by: list[str] = field(default_factory=list)
