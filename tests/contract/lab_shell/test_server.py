@@ -241,3 +241,16 @@ async def test_control_says_what_is_wrong(lab: LabServer, path: str, body: dict[
     refused = await control(lab, "POST", path, **body)
     assert refused.status_code == 400
     assert says in refused.json()["error"]
+
+
+async def test_stopping_does_not_wait_for_who_hangs(caplog: pytest.LogCaptureFixture) -> None:
+    async with LabServer(build_world(nodes=1, guests=1), port=0) as lab, httpx2.AsyncClient(verify=False) as client:
+        await control(lab, "POST", "/faults", name="bmc-mute", node="pve1")
+        hanging = asyncio.create_task(client.get(f"https://127.0.0.1:{lab.base + BMC}/redfish/v1/", timeout=60))
+        await asyncio.wait({hanging}, timeout=0.2)
+        assert not hanging.done()
+        async with asyncio.timeout(10):
+            await lab.stop()
+        with pytest.raises(httpx2.HTTPError):
+            await hanging
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

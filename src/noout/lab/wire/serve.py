@@ -86,7 +86,8 @@ class _Web:
 
     async def stop(self) -> None:
         self.server.should_exit = True
-        self.server.force_exit = True
+        for connection in list(self.server.server_state.connections):
+            connection.transport.abort()  # whoever hangs in an answer learns that nobody waits for it
         await self.server.shutdown(sockets=[self.socket])
 
 
