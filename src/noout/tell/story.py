@@ -1,0 +1,161 @@
+"""The story, hour by hour: each chapter stands on events of the journal, or is not told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from noout.domain.hardware import Episode
+from noout.domain.impact import Cause
+from noout.domain.maintenance import Moved
+from noout.domain.workorder import Answer
+from noout.tell.say import Say
+from noout.tell.subject import Subject
+
+_TEMPLATES = ("fans", "power", "memory")
+_REPLACE = ("fans.replace", "power.replace")
+_TOLD_WORK = (
+    "fans.clean",
+    "fans.inspect",
+    "fans.replace",
+    "power.inspect",
+    "power.replace",
+    "bus.inspect",
+    "connectors.reseat",
+)
+_WAYS = ("live", "relocate", "shutdown", "offline")
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    when: str
+    title: str
+    text: str
+
+
+def tell_story(about: Subject, say: Say) -> tuple[Chapter, ...]:
+    """The chapters of what did happen, in order."""
+    chapters = [_fault(about, say), _out(about, say), _hold(about, say), _work(about, say), _test(about, say)]
+    chapters += [_home(about, say), _off(about, say), _probation(about, say)]
+    return tuple(chapter for chapter in chapters if chapter is not None)
+
+
+def _episodes(about: Subject) -> list[Episode]:
+    fault = about.m.fault
+    return [episode for verdict in fault.verdicts for episode in verdict.episodes] if fault else []
+
+
+def _fault(about: Subject, say: Say) -> Chapter:
+    """What was seen before, counted from its episodes; without episodes it is said without figures."""
+    fault = about.m.fault
+    template = fault.template if fault and fault.template in _TEMPLATES else "other"
+    title = say(f"fault.{template}.title")
+    episodes = _episodes(about)
+    if not episodes:
+        return Chapter(say.day(about.m.opened_at), title, say(f"fault.{template}.plain"))
+    first = min(episode.since for episode in episodes)
+    last = max(episode.until or episode.since for episode in episodes)
+    longest = max((episode.until - episode.since for episode in episodes if episode.until), default=timedelta(0))
+    if longest <= timedelta(0):
+        return Chapter(say.days(first, last), title, say(f"fault.{template}.plain"))
+    text = say(f"fault.{template}", times=say.counted("times", len(episodes)), longest=say.pause(longest))
+    return Chapter(say.days(first, last), title, text)
+
+
+def _moves(about: Subject, say: Say, moves: Sequence[Moved], prefix: str) -> str:
+    sentences = []
+    for way in _WAYS:
+        names = sorted({move.name for move in moves if move.kind.value == way})
+        if names:
+            sentences.append(say(f"{prefix}.{way}.{'one' if len(names) == 1 else 'many'}", names=say.names(names)))
+    return " ".join(sentences)
+
+
+def _out(about: Subject, say: Say) -> Chapter | None:
+    moves = about.moves(homeward=False)
+    if not moves:
+        return None
+    times = say.clocks(min(move.started for move in moves), max(move.finished for move in moves))
+    title = "out.title" if all(move.kind.value == "live" for move in moves) else "out.title.some"
+    return Chapter(times, say(title), f"{_moves(about, say, moves, 'out')}{_felt(about, say)}")
+
+
+def _felt(about: Subject, say: Say) -> str:
+    """What the agreed restarts were measured to cost, or that nobody measured."""
+    told, unmeasured = "", []
+    for guest in about.affected:
+        if guest.id not in about.restarted:
+            continue
+        seen = about.experience_of(guest)
+        lengths = [
+            gap.length
+            for gap in (seen.interruptions if seen and seen.measured else ())
+            if gap.length is not None and gap.cause in (Cause.RELOCATION, Cause.RESTART)
+        ]
+        if lengths:
+            told += " " + say("felt", service=guest.name, length=say.pause(max(lengths)))
+        elif seen is None or not seen.measured:
+            unmeasured.append(guest.name)
+    return f"{told} {say('felt.not', names=say.names(unmeasured))}" if unmeasured else told
+
+
+def _hold(about: Subject, say: Say) -> Chapter | None:
+    if about.held_at is None:
+        return None
+    return Chapter(say.clock(about.held_at), say("hold.title"), say("hold"))
+
+
+def _work(about: Subject, say: Say) -> Chapter | None:
+    m = about.m
+    if m.node_off_at is None:
+        return None
+    answers = {finding.check: finding.answer for finding in m.findings}
+    done = [say(f"did.{check}") for check in _TOLD_WORK if answers.get(check) is Answer.DONE]
+    if any(check.startswith("hardware.") and answer is Answer.DONE for check, answer in answers.items()):
+        done.append(say("did.hardware"))
+    sentences = [say("work", done=say.names(done)) if done else say("work.plain")]
+    if any(answers.get(check) is Answer.NOT_NEEDED for check in _REPLACE):
+        sentences.append(say("work.not-replaced"))
+    problems = sum(answer is Answer.PROBLEM for answer in answers.values())
+    if problems:
+        sentences.append(say.counted("work.problems", problems))
+    end = m.signed_off_at or m.node_on_at or m.node_off_at
+    return Chapter(say.clocks(m.node_off_at, max(end, m.node_off_at)), say("work.title"), " ".join(sentences))
+
+
+def _test(about: Subject, say: Say) -> Chapter | None:
+    m = about.m
+    if m.node_on_at is None or about.called_off:
+        return None
+    soak = ""
+    if m.acceptance_until is not None and m.acceptance_until > m.node_on_at:
+        soak = " " + say("test.soak", span=say.span(m.acceptance_until - m.node_on_at))
+    times = say.clocks(m.node_on_at, max(about.released_at or m.node_on_at, m.node_on_at))
+    return Chapter(times, say("test.title"), say("test") + soak)
+
+
+def _home(about: Subject, say: Say) -> Chapter | None:
+    moves = about.moves(homeward=True)
+    if not moves:
+        return None
+    times = say.clocks(min(move.started for move in moves), max(move.finished for move in moves))
+    return Chapter(times, say("home.title"), _moves(about, say, moves, "home"))
+
+
+def _off(about: Subject, say: Say) -> Chapter | None:
+    if not about.called_off:
+        return None
+    end = about.m.closed_at
+    return Chapter(say.clock(end) if end else "", say("off.title"), say("off"))
+
+
+def _probation(about: Subject, say: Say) -> Chapter | None:
+    until = about.m.probation_until
+    if until is None or about.called_off:
+        return None
+    return Chapter(
+        say.clock(about.m.closed_at) if about.m.closed_at else "",
+        say("probation.title", date=say.day(until)),
+        say("probation"),
+    )
