@@ -15,7 +15,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from noout.lab.wire.http import NoResponse, ReasonedResponse
-from noout.lab.wire.pve import access, ceph, ceph_cluster, cluster, guests, ha, login, migrate, node, storage, tasks
+from noout.lab.wire.pve import (
+    access,
+    ceph,
+    ceph_cluster,
+    cluster,
+    guests,
+    ha,
+    ha_rules,
+    login,
+    migrate,
+    node,
+    storage,
+    tasks,
+)
 from noout.lab.wire.pve.access import Principal, allowed
 from noout.lab.wire.pve.call import Call, Listing, Method, PveError, Table
 from noout.lab.wire.pve.faults import Faults
@@ -23,7 +36,7 @@ from noout.lab.wire.pve.parameters import verify
 from noout.lab.world.laws import LawError, Laws
 from noout.lab.world.model import Cluster, Node, Token
 
-CHAPTERS = (login, cluster, node, guests, migrate, tasks, storage, ha, ceph, ceph_cluster)
+CHAPTERS = (login, cluster, node, guests, migrate, tasks, storage, ha, ha_rules, ceph, ceph_cluster)
 _SERVER = {"Server": "pve-api-daemon/3.0"}
 _NOBODY = Principal(Token("nobody@pve", None, "", {}))
 

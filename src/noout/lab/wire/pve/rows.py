@@ -28,8 +28,6 @@ def hastate(cluster: Cluster, guest: Guest) -> str | None:
     if resource is None:
         return None
     service = cluster.ha.services.get(sid(guest))
-    if not cluster.ha.armed:
-        return "ignore"
     return service.state if service is not None else "queued"
 
 

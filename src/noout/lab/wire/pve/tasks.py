@@ -118,7 +118,7 @@ def node_tasks(call: Call) -> Any:
         and (not p.get("errors") or t.exitstatus not in (None, "OK"))
         and t.starttime >= p.get("since", 0)
         and t.starttime <= p.get("until", float("inf"))
-        and p.get("typefilter", t.type) in t.type
+        and p.get("typefilter", t.type) == t.type
         and p.get("userfilter", "") in t.user
         and ("vmid" not in p or t.id == str(p["vmid"]))
         and _status_fits(t, p.get("statusfilter"))
