@@ -112,6 +112,8 @@ class CephLaws(CephDataLaws):
         if action not in ("start", "stop", "restart"):
             raise LawError(f"unknown action '{action}'", 400)
         self._ceph(cluster)
+        if not self.node(cluster, node).online:
+            raise LawError(f"hostname lookup or connection to '{node}' failed", 595)
         names = self._services(cluster, node, service)
         task = self.new_task(cluster, node, f"srv{action}", service, user)
         if not names:

@@ -25,6 +25,7 @@ class CephDataLaws(HaLaws):
         self._outed: set[tuple[str, int]] = set()  # OSDs marked out by the mons, not by a person
         self._election_until: dict[str, float] = {}
         self._frozen: dict[str, dict[str, int]] = {}  # the PG picture that the last mgr left behind
+        self._stale: dict[tuple[str, str, int], float] = {}  # copies left behind on OSDs that were down, and since when
         self._blocked: set[str] = set()  # clusters in which a write does not end
 
     # --- states ---
@@ -174,12 +175,19 @@ class CephDataLaws(HaLaws):
             pg.up = list(up)
             for osd in pg.up:
                 if osd not in pg.acting and osd not in pg.behind:
-                    pg.behind[osd] = max(pool.used // pool.pg_num, 1)
+                    pg.behind[osd] = self._to_copy(cluster, ceph, pg, osd)
             for osd in list(pg.behind):
                 if osd not in pg.up and osd not in pg.acting:
                     del pg.behind[osd]
         self._start_copying(cluster)
         self._io_check(cluster)
+
+    def _to_copy(self, cluster: Cluster, ceph: Ceph, pg: Pg, osd: int) -> int:
+        """All of the PG; from a copy that a down OSD kept, only what was written since."""
+        pool = pool_of(ceph, pg.pgid)
+        whole = max(pool.used // pool.pg_num, 1)
+        since = self._stale.pop((cluster.name, pg.pgid, osd), None)
+        return whole if since is None else max(min(int((self.now - since) * ceph.write_rate / pool.pg_num), whole), 1)
 
     # --- copying ---
 
@@ -196,7 +204,7 @@ class CephDataLaws(HaLaws):
         moving: set[str] = set()
         waiting = False
         for pg in sorted(ceph.pgs.values(), key=lambda p: set(p.up) != set(p.acting)):  # recovery before backfill
-            self._settle_pg(ceph, pg)
+            self._settle_pg(cluster, ceph, pg)
             if not pg.behind or not ceph_pgs.is_active(ceph, pg):
                 continue
             backfill = set(pg.up) != set(pg.acting)
@@ -206,7 +214,7 @@ class CephDataLaws(HaLaws):
             if budget > 0 and len(moving) < AT_ONCE:
                 budget -= self._copy_pg(ceph, pg, budget)
                 moving.add(pg.pgid)
-                self._settle_pg(ceph, pg)
+                self._settle_pg(cluster, ceph, pg)
         self._moving[cluster.name] = moving
         if waiting:
             self.after(COPY_S, lambda: self._copy(cluster))
@@ -228,7 +236,7 @@ class CephDataLaws(HaLaws):
                     ceph.osds[osd].used += part
         return done
 
-    def _settle_pg(self, ceph: Ceph, pg: Pg) -> None:
+    def _settle_pg(self, cluster: Cluster, ceph: Ceph, pg: Pg) -> None:
         """Copies that are whole take their places; the old places are given up when all have."""
         for osd in [o for o, missing in pg.behind.items() if missing <= 0]:
             del pg.behind[osd]
@@ -237,6 +245,10 @@ class CephDataLaws(HaLaws):
         if set(pg.up) <= set(pg.acting) and not any(o in pg.behind for o in pg.up) and set(pg.up) != set(pg.acting):
             pool = pool_of(ceph, pg.pgid)
             for osd in set(pg.acting) - set(pg.up):
+                if not ceph.osds[osd].up:  # it keeps its copy, as of when it went down
+                    self._stale[cluster.name, pg.pgid, osd] = ceph.osds[osd].down_since or self.now
+                    continue
                 ceph.osds[osd].used = max(ceph.osds[osd].used - pool.used // pool.pg_num, 0)
-                pg.behind.pop(osd, None)
+            for osd in set(pg.behind) - set(pg.up):
+                del pg.behind[osd]
             pg.acting = list(pg.up)

@@ -113,6 +113,7 @@ class PowerLaws(CephLaws):
         if (cluster.name, node) not in self._closing_nodes:
             return
         self._vanish(cluster, node)
+        self._released.add((cluster.name, node))
         self.note(cluster, f"{node} powered off")
         if reboot:
             self.after(3.0, lambda: self.power_on(cluster, node))
@@ -139,6 +140,7 @@ class PowerLaws(CephLaws):
         self._closing_nodes.discard((cluster.name, node))
         self._leaving.discard((cluster.name, node))
         self._lost_at[cluster.name, node] = self.now
+        self._released.discard((cluster.name, node))
         for task in cluster.tasks.values():
             if task.node == node and task.status == "running":
                 self.finish_task(cluster, task, "unexpected status")
@@ -188,7 +190,8 @@ class PowerLaws(CephLaws):
         self.note(cluster, f"{node} booted")
         lrm = cluster.ha.lrm.get(node)
         if lrm is not None:
-            lrm.state, lrm.mode, lrm.results = "wait_for_agent_lock", "active", {}
+            asked = cluster.ha.node_request.get(node, {}).get("maintenance")
+            lrm.state, lrm.mode, lrm.results = "wait_for_agent_lock", "maintenance" if asked else "active", {}
         self._membership(cluster)
         for guest in cluster.guests.values():
             if guest.node == node:
