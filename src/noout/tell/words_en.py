@@ -125,7 +125,7 @@ WORDS = {
     "work": "With the server switched off, the technician {done}.",
     "work.plain": "With the server switched off, the technician did the work by hand.",
     "work.not-replaced": "Nothing had to be replaced.",
-    "work.problems.one": "{n} check found something, which we follow up.",
+    "work.problems.one": "One check found something, which we follow up.",
     "work.problems.many": "{n} checks found something, which we follow up.",
     "did.fans.clean": "cleaned the fans",
     "did.fans.inspect": "inspected the suspected fan",

@@ -126,7 +126,7 @@ WORDS = {
     "work": "Con el servidor apagado, el técnico {done}.",
     "work.plain": "Con el servidor apagado, el técnico hizo el trabajo a mano.",
     "work.not-replaced": "No hubo que cambiar nada.",
-    "work.problems.one": "{n} comprobación encontró algo; le haremos seguimiento.",
+    "work.problems.one": "Una comprobación encontró algo; le haremos seguimiento.",
     "work.problems.many": "{n} comprobaciones encontraron algo; les haremos seguimiento.",
     "did.fans.clean": "limpió los ventiladores",
     "did.fans.inspect": "examinó el ventilador sospechoso",

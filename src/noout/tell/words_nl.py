@@ -125,7 +125,7 @@ WORDS = {
     "work": "Met de server uit heeft de technicus {done}.",
     "work.plain": "Met de server uit deed de technicus het werk met de hand.",
     "work.not-replaced": "Er hoefde niets te worden vervangen.",
-    "work.problems.one": "Bij {n} controle viel iets op; dat volgen we op.",
+    "work.problems.one": "Bij één controle viel iets op; dat volgen we op.",
     "work.problems.many": "Bij {n} controles viel iets op; dat volgen we op.",
     "did.fans.clean": "de ventilatoren schoongemaakt",
     "did.fans.inspect": "de verdachte ventilator geïnspecteerd",

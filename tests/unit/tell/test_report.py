@@ -1,0 +1,186 @@
+"""The report: what it says stands on facts and measurements, and it shows one customer only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noout.domain.cluster import GuestId
+from noout.domain.customers import Customer
+from noout.domain.impact import Cause
+from noout.domain.maintenance import Phase
+from noout.tell.report import Policy, Report, make_report
+from noout.tell.say import NBSP
+from tests.unit.tell.cast import (
+    BOEKHUIS,
+    CUSTOMERS,
+    EXPERIENCES,
+    GUESTS,
+    KADE,
+    LIBRERIA,
+    at,
+    interruption,
+    journal,
+    make_maintenance,
+    seen,
+)
+
+
+def report(customer: Customer, language: str = "en", **change: object) -> Report:
+    m = make_maintenance()
+    given_: dict[str, object] = {
+        "m": m,
+        "experiences": EXPERIENCES,
+        "guests": GUESTS,
+        "generated_at": at(10, 0),
+        "events": journal(m),
+        **change,
+    }
+    return make_report(customer=customer, language=language, **given_)  # type: ignore[arg-type]
+
+
+def texts(value: object) -> Iterator[str]:
+    """Every text of a document, however deep."""
+    if isinstance(value, str):
+        yield value.replace(NBSP, " ")
+    elif is_dataclass(value) and not isinstance(value, type):
+        for each in fields(value):
+            yield from texts(getattr(value, each.name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from texts(item)
+
+
+def prose(made: Report) -> str:
+    return "\n".join(texts(made))
+
+
+def test_the_headline_is_the_longest_measured_pause_with_its_method() -> None:
+    made = report(BOEKHUIS)
+    assert made.headline.figure.replace(NBSP, " ") == "0.4 s"
+    said = " ".join(made.headline.paragraphs).replace(NBSP, " ")
+    assert "every 0.1 s" in said and "100,800 times" in said and "shop-db" in said
+    assert "A pause shorter than 0.1 s would not show up" in said
+
+
+def test_every_figure_of_the_table_is_the_measurement_it_came_from() -> None:
+    rows = {row.service: row for row in report(BOEKHUIS).services}
+    assert {name: row.longest.replace(NBSP, " ") for name, row in rows.items()} == {
+        "shop-db": "0.4 s",
+        "shop-web-1": "0.1 s",
+        "shop-web-2": "0.21 s",
+        "shop-search": "48 s",
+    }
+    assert rows["shop-db"].own.replace(NBSP, " ") == "212 ms"
+    assert rows["shop-search"].told and "no link with our work" in rows["shop-search"].notes[0]
+    assert not rows["shop-db"].told  # a live move's ordinary pause
+
+
+def test_an_unrelated_interruption_of_a_guest_left_alone_is_shown_but_is_not_the_headline() -> None:
+    assert "48" not in report(BOEKHUIS).headline.figure
+
+
+def test_a_relocation_is_an_interruption_with_its_measured_length() -> None:
+    made = report(LIBRERIA)
+    assert made.headline.label == "During the work, the longest pause was"
+    assert made.headline.figure.replace(NBSP, " ") == "11.4 s"
+    wiki = next(row for row in made.services if row.service == "wiki")
+    assert wiki.told and wiki.interruptions.replace(NBSP, " ") == "2, up to 11.4 s"
+    assert "restarted elsewhere, 11.4 s, as agreed" in wiki.notes[0].replace(NBSP, " ")
+    assert "For wiki that meant 11.4 s without an answer, measured." in prose(made)
+    assert made.columns[-1].kind == "told"
+
+
+def test_where_no_probe_asks_it_says_not_measured_and_never_that_nothing_was_noticed() -> None:
+    made = report(KADE)
+    assert (made.headline.figure, made.headline.measured) == ("not measured", False)
+    assert {row.longest for row in made.services} == {"not measured"}
+    assert "How long render-gpu gave no answer was not measured." in prose(made)
+    assert "none seen" not in prose(made)
+
+
+def test_it_is_on_probation_until_a_date_and_nothing_is_called_mended() -> None:
+    made = report(BOEKHUIS)
+    assert made.story[-1].title.replace(NBSP, " ") == "On probation until 24 November"
+    assert not re.search(r"\b(repaired|fixed|solved|mended)\b", prose(made), re.IGNORECASE)
+
+
+def test_an_estimate_is_left_out_unless_enabled_and_then_prints_its_assumptions() -> None:
+    assert [column.kind for column in report(BOEKHUIS).columns] == ["did", "mea"]
+    made = report(BOEKHUIS, policy=Policy(show_estimates=True))
+    estimate = made.columns[1]
+    assert (estimate.kind, estimate.figure.replace(NBSP, " ")) == ("est", "34 min – 59 min")
+    assert "30 min measured with the server off" in estimate.fine.replace(NBSP, " ")
+    assert [column.kind for column in report(KADE, policy=Policy(show_estimates=True)).columns] == ["did", "unk"]
+
+
+def test_a_long_interruption_by_a_live_move_is_admitted() -> None:
+    bad = seen(101, 7.0, interruption(101, at(9, 1, 28), 7.0, Cause.MOVE))
+    made = report(BOEKHUIS, experiences=(bad, *EXPERIENCES[1:]))
+    assert made.columns[-1].kind == "told"
+    assert "shop-db was interrupted by our work. That should not have happened." in made.columns[-1].text
+
+
+def test_a_service_still_silent_at_the_end_is_the_headline() -> None:
+    down = replace(interruption(101, at(9, 40), 1, Cause.MOVE), next_good=None)
+    made = report(BOEKHUIS, experiences=(seen(101, 660.0, down), *EXPERIENCES[1:]))
+    assert (made.headline.figure, made.headline.measured) == ("no answer", False)
+    assert "shop-db gave no good answer from 10:40" in made.headline.paragraphs[0]
+
+
+def test_a_coarse_measurement_says_how_coarse_it_was() -> None:
+    coarse = replace(seen(101, 30.0), resolution_s=30.0)
+    said = " ".join(report(BOEKHUIS, experiences=(coarse,)).headline.paragraphs).replace(NBSP, " ")
+    assert "30 s lay between two of our questions" in said
+    assert "Not measured: shop-web-1 and shop-web-2." in said
+
+
+def test_a_maintenance_called_off_says_so() -> None:
+    m = replace(make_maintenance(), phase=Phase.ABORTED, aborting=True, node_off_at=None, node_on_at=None, findings=())
+    made = report(BOEKHUIS, m=m)
+    assert "called off" in made.title
+    titles = [chapter.title for chapter in made.story]
+    assert titles[-1] == "The work was called off"
+    assert "A technician opens the server" not in titles and not any("probation" in title for title in titles)
+
+
+def test_the_seal_is_the_journals_last_line() -> None:
+    m = make_maintenance()
+    assert report(BOEKHUIS).seal.digest == journal(m)[-1].digest
+    still_open = report(BOEKHUIS, events=journal(m)[:-1], m=replace(m, closed_at=None))
+    assert "figures may still change" in still_open.seal.text
+    assert "pve3" not in report(BOEKHUIS, m=replace(m, id="pve3-2026-11-17")).maintenance
+
+
+@pytest.mark.parametrize("language", ["en", "nl", "es"])
+@pytest.mark.parametrize("customer", CUSTOMERS, ids=lambda each: each.key)
+def test_no_bare_nought_no_node_rack_note_or_other_customer(customer: Customer, language: str) -> None:
+    made = report(customer, language, policy=Policy(show_estimates=True))
+    said = prose(made)
+    assert not re.search(r"(?<![\d.,:])0 (s|ms|min)\b", said)
+    others = [each.name for each in CUSTOMERS if each != customer]
+    foreign = [guest.name for guest in GUESTS if not customer.owns(guest)]
+    secret = ["pve3", "pve5", "B07", "R2", "FAN3B", "CZ2D5007K41", "7K41", "J36", "ruben", "anna"]
+    found = [word for word in (*others, *foreign, *secret) if re.search(rf"\b{re.escape(word)}\b", said)]
+    assert found == []
+
+
+@given(st.lists(st.sampled_from(["boekhuis", "kade", None]), min_size=len(GUESTS), max_size=len(GUESTS)))
+def test_however_guests_are_shared_out_a_report_holds_its_customers_alone(pools: list[str | None]) -> None:
+    shared = tuple(
+        replace(guest, pool=pool, name=f"guest-{guest.id.vmid}-x", tags=frozenset())
+        for guest, pool in zip(GUESTS, pools, strict=True)
+    )
+    named = tuple(replace(each, name=f"guest-{each.guest.vmid}-x") for each in EXPERIENCES)
+    m = make_maintenance()
+    m = replace(m, moved=tuple(replace(move, name=f"guest-{move.guest.vmid}-x") for move in m.moved))
+    made = report(BOEKHUIS, guests=shared, experiences=named, m=m)
+    own = {guest.id for guest in shared if guest.pool == "boekhuis"}
+    mentioned = {GuestId("ams1", int(vmid)) for vmid in re.findall(r"guest-(\d+)-x", prose(made))}
+    assert mentioned == own
+    assert {each.guest for each in made.measurements} <= own
