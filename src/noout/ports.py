@@ -30,6 +30,10 @@ class Clock(Protocol):
         """Wait ``seconds`` of Clock time."""
         ...
 
+    def wall_s(self, seconds: float) -> float:
+        """How long ``seconds`` of Clock time take on the machine's own clock (s)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Precondition:

@@ -18,6 +18,9 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
 
+    def wall_s(self, seconds: float) -> float:
+        return seconds
+
 
 @dataclass(frozen=True)
 class LabClock:
@@ -35,4 +38,7 @@ class LabClock:
         return datetime.fromtimestamp(self.epoch + self.speed * (self.wall() - self.started), UTC)
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, seconds) / self.speed)
+        await asyncio.sleep(self.wall_s(max(0.0, seconds)))
+
+    def wall_s(self, seconds: float) -> float:
+        return seconds / self.speed

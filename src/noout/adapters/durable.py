@@ -1,0 +1,133 @@
+"""The engine that makes a run survive, on DBOS Transact; the one module that knows the workflow library.
+
+It remembers which runs exist, at which wait each stands, and wakes them. It holds no truth: its tables lie apart from
+the journal, and when they are deleted every open maintenance is found in the journal and started again.
+
+Facts of DBOS 3.4 that shaped this, each tried: a SQLite file needs WAL set by hand; workflows that are started run in
+the caller's event loop and recovered ones in DBOS's own, so they are always enqueued, and the work itself is handed to
+the application's loop; the version is pinned because a changed hash of the source would leave runs pending in silence;
+a hard cancel would run no compensation, so there is none here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+from noout.ports import Advance, Clock, Engine, Wait
+
+log = logging.getLogger(__name__)
+
+VERSION = "1"  # of the loop below; raised only when recorded runs cannot continue under the new code
+QUEUE = "maintenances"
+TOPIC = "inbox"
+WAKE_POLL_S = 0.1  # how soon a wake-up is seen; one query each time for all waiting runs
+UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
+
+Loop = Callable[[Engine, str], Awaitable[None]]
+
+
+class DurableEngine:
+    """Engine on DBOS. One per process: ``async with DurableEngine(...)``.
+
+    ``run``: the loop (``run.story.run``). Deadlines are Clock times; DBOS is given the wall time that is left.
+    """
+
+    def __init__(self, database_url: str, clock: Clock, run: Loop) -> None:
+        self._url = database_url
+        self._clock = clock
+        self._run = run
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._workflow: Any = None
+        self._ids: dict[str, str] = {}  # maintenance -> workflow id
+
+    async def __aenter__(self) -> DurableEngine:
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._launch)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+
+    def _launch(self) -> None:
+        _use_wal(self._url)
+        config: DBOSConfig = {
+            "name": "noout",
+            "system_database_url": self._url,
+            "application_version": VERSION,
+            "enable_otlp": False,
+            "log_level": "CRITICAL",
+            "notification_listener_polling_interval_sec": WAKE_POLL_S,
+        }
+        DBOS(config=config)
+
+        @DBOS.workflow(name="maintenance", max_recovery_attempts=None)
+        async def maintenance(mid: str) -> None:
+            await self._run(self, mid)
+
+        self._workflow = maintenance
+        DBOS.launch()
+        DBOS.register_queue(QUEUE, polling_interval_sec=WAKE_POLL_S)
+
+    # --- the three verbs ------------------------------------------------------------------------------------
+
+    async def step(self, advance: Advance, maintenance: str) -> Wait | None:
+        """One durable step: its result is recorded, so that a recovered run does not repeat it."""
+
+        async def work() -> tuple[str, str | None] | None:
+            wait = await self._in_application(advance(maintenance))
+            return None if wait is None else (wait.why, wait.until.isoformat() if wait.until else None)
+
+        recorded = await DBOS.run_step_async({"name": "advance"}, work)
+        if recorded is None:
+            return None
+        why, until = recorded
+        return Wait(why, datetime.fromisoformat(until) if until else None)
+
+    async def inbox(self, maintenance: str, until: datetime | None) -> None:
+        # Whether it waits at all may depend on what is recorded only, never on the time: a replay must take this path.
+        if until is not None:
+            left_s = max(0.0, (until - self._clock.now()).total_seconds())
+            await DBOS.recv_async(TOPIC, timeout_seconds=max(0.01, self._clock.wall_s(left_s)))
+
+    async def start(self, maintenance: str) -> None:
+        known = await DBOS.list_workflows_async(
+            workflow_id_prefix=f"{maintenance}/", status=UNFINISHED, load_input=False, load_output=False
+        )
+        if known:
+            self._ids[maintenance] = known[-1].workflow_id
+            return
+        self._ids[maintenance] = f"{maintenance}/{uuid.uuid4().hex}"
+        with SetWorkflowID(self._ids[maintenance]):
+            await DBOS.enqueue_workflow_async(QUEUE, self._workflow, maintenance)
+
+    async def wake(self, maintenance: str) -> None:
+        if maintenance in self._ids:
+            await DBOS.send_async(self._ids[maintenance], "look", TOPIC)
+
+    async def _in_application(self, work: Any) -> Wait | None:
+        """Run ``work`` in the application's own event loop, where its connections live."""
+        assert self._loop is not None
+        if asyncio.get_running_loop() is self._loop:
+            result: Wait | None = await work
+            return result
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+
+def _use_wal(url: str) -> None:
+    """SQLite files are written ahead of, ten times as fast, and readers never wait."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix):
+        path = Path(url.removeprefix(prefix))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
