@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from noout.lab.scenarios import ScenarioError, build
 from noout.lab.wire.serve import BMC, CONTROL, LOOPBACK, NEXT_CLUSTER, SSH, LabServer, PortTaken
-from noout.lab.world.build import build_world
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
@@ -73,10 +73,10 @@ def lab(
     """Serve simulated Proxmox VE + Ceph clusters with their BMCs on loopback, until Ctrl-C."""
     console, errors = Console(), Console(stderr=True)
     try:
-        if scenario != "default":
-            raise ValueError(f"there is no scenario {scenario}; there is: default")
-        server = LabServer(build_world(nodes, guests, seed), port=port, speed=speed)
-    except ValueError as error:
+        world, switch_on = build(scenario, nodes=nodes, guests=guests, seed=seed)
+        server = LabServer(world, port=port, speed=speed)
+        switch_on(server.laws)
+    except (ScenarioError, ValueError) as error:
         errors.print(f"noout lab: {error}", highlight=False, markup=False)
         raise typer.Exit(EXIT_USAGE) from error
     try:
