@@ -34,7 +34,7 @@ def sound(reading: Reading) -> None:
     assert reading.lower_critical != 0
     assert reading.upper_critical != 0
     if reading.kind is SensorKind.TEMPERATURE and reading.value is not None:
-        margin = "Therm M" in reading.sensor  # Intel shows distances to a limit among the temperatures
+        margin = re.search(r"Th(e)?rm", reading.sensor)  # Intel shows distances to a limit among the temperatures
         assert (-130 if margin else -20) < reading.value < 130
     if reading.unit is Unit.PERCENT and reading.value is not None:
         assert 0 <= reading.value <= 100

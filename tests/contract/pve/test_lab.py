@@ -317,8 +317,10 @@ async def test_a_lost_answer_is_never_repeated(site: LabSite) -> None:
         await site.hypervisor.migrate(guest, PVE1, online=True)
     assert [method for method, _ in site.network.requests[before:]].count("POST") == 1
     assert caught.value.exit_code == 4
-    # Looking shows that it was done.
-    assert [task.subject for task in (await site.hypervisor.observe()).running_tasks] == ["104"]
+    # Looking shows that it was done, once.
+    await site.clock.sleep(60)
+    assert on(await site.hypervisor.observe(), 104).node == PVE1
+    assert [task.type for task in site.cluster.tasks.values() if task.id == "104"] == ["qmigrate"]
 
 
 @virtual

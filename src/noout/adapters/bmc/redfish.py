@@ -26,6 +26,7 @@ CHASSIS_MAX = 4
 LOG_NAMES = ("SEL", "Sel", "IML", "Log1", "EventLog", "Event")  # where hardware events are, by vendor
 POWER_ON = ("On", "ForceOn", "PushPowerButton")
 LED_READS = 5
+READ_TIMEOUT_S = 10.0  # a BMC that takes longer is taken for mute
 
 
 @dataclass(frozen=True)
@@ -268,11 +269,10 @@ class RedfishBmc:
     ) -> Answer:
         parts = urlsplit(path)  # a BMC's link may be absolute: only its path is followed, always to this BMC
         local = parts.path + (f"?{parts.query}" if parts.query else "")
+        wait_s = min(READ_TIMEOUT_S, self._channel.server.read_timeout_s)
         for last in (False, True):
-            login = await self._login()
-            answer = await self._channel.ask(
-                method, local, query=query, json=json, headers={**login, **(headers or {})}
-            )
+            sent = {**await self._login(), **(headers or {})}
+            answer = await self._channel.ask(method, local, query=query, json=json, headers=sent, read_timeout_s=wait_s)
             if answer.status == 401 and self._token is not None and not last:
                 self._token = None  # the session ended: nothing was done, log in again
                 continue
@@ -285,9 +285,8 @@ class RedfishBmc:
             return {"Authorization": f"Basic {pair}"}
         if self._token is None:
             path = f"{ROOT}/SessionService/Sessions"
-            answer = await self._channel.ask(
-                "POST", path, json={"UserName": self._user, "Password": self._password}
-            )  # fmt: skip
+            login = {"UserName": self._user, "Password": self._password}
+            answer = await self._channel.ask("POST", path, json=login, read_timeout_s=READ_TIMEOUT_S)
             token = answer.headers.get("x-auth-token")
             if answer.status not in (200, 201) or not token:
                 raise self._failure("POST", path, answer)

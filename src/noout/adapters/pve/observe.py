@@ -119,23 +119,23 @@ class Observer:
 
     async def _facts(self, get: _Getter, online: Sequence[str], listed: Mapping[str, Row]) -> dict[str, _NodeFacts]:
         async def of(name: str) -> _NodeFacts:
-            try:
-                status, network, storage = await _all(
-                    get(f"/nodes/{name}/status"),
-                    get(f"/nodes/{name}/network"),
-                    get(f"/nodes/{name}/storage"),
-                )
-            except Retryable:  # online for corosync, deaf for the API
-                return _NodeFacts()
+            status, network, storage = await _all(
+                get(f"/nodes/{name}/status"),
+                get(f"/nodes/{name}/network"),
+                get(f"/nodes/{name}/storage"),
+            )
             return _NodeFacts(
                 parse.table(status), parse.rows(network), parse.storages(NodeId(self.cluster, name), storage)
             )
 
         async def kept(name: str) -> _NodeFacts:
-            # An uptime that went down is a reboot: time of boot, in whole minutes, is the mark.
+            # An uptime that went down is a reboot: the time of boot, in steps of two minutes, is the mark.
             uptime_s = parse.whole(listed.get(name, {}).get("uptime"))
             booted = round((self.client.clock.now().timestamp() - uptime_s) / 120)
-            own: _NodeFacts = await self._keep(("node", name), booted, lambda: of(name))
+            try:
+                own: _NodeFacts = await self._keep(("node", name), booted, lambda: of(name))
+            except Retryable:  # online for corosync, deaf for the API
+                return _NodeFacts()
             return own
 
         return dict(zip(online, await _all(*(kept(name) for name in online)), strict=True))
