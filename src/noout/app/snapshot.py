@@ -5,6 +5,7 @@ What could not be read is named in it, never left out in silence. It holds no se
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ async def take_snapshot(
     bmcs: Mapping[NodeId, Bmc],
     clock: Clock,
 ) -> dict[str, Any]:
-    """Observe everything once, one after the other, and return the document as JSON data."""
+    """Observe everything once (the BMCs, slow as they are, side by side) and return the document as JSON data."""
     clusters: list[ClusterSnapshot] = []
     hardware: list[HardwareState] = []
     unreadable: list[Unreadable] = []
@@ -72,8 +73,8 @@ async def take_snapshot(
             except NooutError as error:
                 unreadable.append(Unreadable(f"{name} ceph", error.message))
         clusters.append(ClusterSnapshot(state, ceph))
-    for node, bmc in sorted(bmcs.items()):
-        seen = await bmc.observe()
+    boards = sorted(bmcs.items())
+    for (node, _), seen in zip(boards, await asyncio.gather(*(bmc.observe() for _, bmc in boards)), strict=True):
         if seen.reachable:
             hardware.append(seen)
         else:
