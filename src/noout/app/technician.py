@@ -20,7 +20,7 @@ from noout.domain.workorder import Answer, Check, WorkOrder
 from noout.ports import Clock
 
 LINK_VALID_S = 12 * 3600.0
-SERIAL_TAIL = 4  # so many characters of the serial must be read at least
+SERIAL_TAIL = 4  # so many characters of the serial are shown; only who stands there can read the rest
 _NOTE_MAX = 2000
 _FINDINGS_IN = (Phase.HOLDING, Phase.REPAIR)
 
@@ -149,7 +149,7 @@ class FieldWork:
         )
 
     async def hands_on(self, visit: Visit, serial: str, key: str) -> bool:
-        """The technician stands at the node and read this serial (in full, or at least its last four characters).
+        """The technician stands at the node and read this serial from its label, in full.
 
         Returns False when the same message had come before. Raises Refused for a wrong serial or moment.
         """
@@ -200,21 +200,30 @@ class FieldWork:
 
 
 def same_serial(read: str, known: str, node: str) -> str:
-    """The node's serial when what was read is it (in full, or its end); what was read when none is known.
+    """The node's serial when what was read is it (spaces, dashes and case aside); what was read when none is known.
 
-    Raises Refused when it is another server's: the one mistake that must not happen.
+    Raises Refused when it is another server's, or only the end that the page itself shows: opening the wrong server is
+    the one mistake that must not happen.
     """
-    typed = "".join(read.split()).upper()
+    typed = _plain(read)
     if len(typed) < SERIAL_TAIL:
         raise Refused(f"that is too short for a serial: {typed or 'nothing'}", remedy="read it from the label")
     if not known:
         return typed
-    if not known.upper().endswith(typed):
+    if typed != _plain(known) and _plain(known).endswith(typed):
+        raise Refused(
+            "that is only the end of the serial, which this page shows", remedy="read all of it from the label"
+        )
+    if typed != _plain(known):
         raise Refused(
             f"DO NOT TOUCH: this is not {node}. You read {typed}; {node} ends in {known[-SERIAL_TAIL:].upper()}",
             remedy="find the right server and read its label",
         )
     return known
+
+
+def _plain(serial: str) -> str:
+    return "".join(character for character in serial.upper() if character.isalnum())
 
 
 def _no_hands_on(m: Maintenance, arrived: bool) -> str:
@@ -239,7 +248,7 @@ def _no_sign_off(m: Maintenance, given_back: bool, lines: Sequence[CheckLine]) -
     if given_back:
         return "you signed off already"
     if m.phase is not Phase.REPAIR:
-        return f"{m.node.name} is not yours to give back now"
+        return f"it is not yours to give back: {m.node.name} has not been handed to you, or not any more"
     left = [line.check.text for line in lines if line.check.required and line.answer is None]
     if left:
         return f"{len(left)} check{'s' if len(left) != 1 else ''} left: {left[0]}" + (" …" if len(left) > 1 else "")

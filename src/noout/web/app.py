@@ -31,13 +31,22 @@ HEADERS = {
 _STATIC = {
     "tokens.css": ("noout.adapters.render", "style/tokens.css", "text/css"),
     "technician.css": ("noout.web", "static/technician.css", "text/css"),
+    "icon.svg": ("noout.web", "static/icon.svg", "image/svg+xml"),
     "technician.js": ("noout.web", "static/technician.js", "text/javascript"),
 }
 
 
 def create_app(services: WebServices) -> FastAPI:
     """The application: ``/w/{token}`` for technicians, ``/api/v1`` for programs, ``/healthz``."""
-    app = FastAPI(title="noout", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    app = FastAPI(
+        title="noout",
+        version="1",
+        docs_url=None,  # they load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        # Spans and logs would carry paths, and with them the technicians' tokens, to whatever collects them.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
     app.include_router(operator_routes(services), prefix="/api/v1")
     app.include_router(technician_api(services), prefix="/api/v1/technician")
     app.include_router(technician_pages(services))

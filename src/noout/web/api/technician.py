@@ -9,7 +9,7 @@ from fastapi import APIRouter, Cookie, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from noout import codec
-from noout.app.technician import Bench, Visit
+from noout.app.technician import SERIAL_TAIL, Bench, Visit
 from noout.domain.workorder import Answer
 from noout.web.services import WebServices
 
@@ -90,7 +90,13 @@ def as_json(bench: Bench) -> dict[str, Any]:
         "version": 1,
         "work_order": order.number,
         "node": order.node.name,
-        "location": codec.encode(order.location),
+        "location": {
+            "room": order.location.room,
+            "rack": order.location.rack,
+            "unit": order.location.unit,
+            "chassis": order.location.chassis,
+            "serial_ends_in": order.location.serial[-SERIAL_TAIL:],
+        },
         "reason": order.reason,
         "phase": bench.phase.value,
         "touch": verdict.touch.value,
