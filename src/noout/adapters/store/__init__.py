@@ -1,0 +1,1 @@
+"""The journal and the measurements: in a database (SQLite or PostgreSQL), or in memory for simulations."""

@@ -1,0 +1,202 @@
+"""Journal and measurements in a database, by SQLAlchemy Core: SQLite with no set-up, or PostgreSQL.
+
+Calls leave the event loop (``asyncio.to_thread``): a slow disk or database must not stop the watch. Raises Broken when
+the database cannot be used, Superseded when another writer was faster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, make_url, select
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from noout.adapters.store.tables import events, hardware, messages, metadata, samples
+from noout.codec import decode, encode
+from noout.domain.cluster import GuestId, NodeId
+from noout.domain.errors import Broken, Superseded, UsageError
+from noout.domain.hardware import HardwareState
+from noout.domain.impact import Sample
+from noout.domain.journal import GENESIS, Event, Message, digest
+from noout.domain.maintenance import Json
+from noout.ports import Clock
+
+T = TypeVar("T")
+
+
+class SqlStore:
+    """``Journal`` and ``Measurements`` over one database. ``await SqlStore.open(url, clock)`` makes the tables."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    @classmethod
+    async def open(cls, url: str, clock: Clock) -> SqlStore:
+        """UsageError for a URL that is none; Broken when the database cannot be used."""
+        store = cls(_engine(url), clock)
+        await store._do(metadata.create_all)
+        return store
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._engine.dispose)
+
+    async def _do(self, work: Callable[[Connection], T]) -> T:
+        def transaction() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        try:
+            return await asyncio.to_thread(transaction)
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise Broken(
+                f"the database ({self._engine.url.render_as_string()}) cannot be used: {cause}",
+                remedy="check that it runs, is writable and has room; nothing new is begun until then",
+            ) from None
+
+    # --- journal --------------------------------------------------------------------------------------------
+
+    async def append(
+        self, stream: str, expected_seq: int, kind: str, data: Mapping[str, Json], actor: str = "noout"
+    ) -> Event:
+        # Through JSON once, so that what is hashed is what will be read back.
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        plain, at = json.loads(text), self._clock.now()
+
+        def work(connection: Connection) -> Event:
+            last = connection.execute(
+                select(events.c.seq, events.c.digest)
+                .where(events.c.stream == stream)
+                .order_by(events.c.seq.desc())
+                .limit(1)
+            ).first()
+            seq, previous = (0, GENESIS) if last is None else (last.seq, last.digest)
+            if seq != expected_seq:
+                raise Superseded(f"{stream} is at event {seq}, not {expected_seq}: somebody else wrote to it")
+            made = digest(previous, stream, seq + 1, at, kind, plain, actor)
+            connection.execute(
+                insert(events).values(
+                    stream=stream, seq=seq + 1, at=at.isoformat(), kind=kind, data=text, actor=actor, digest=made
+                )
+            )
+            return Event(stream, seq + 1, at, str(kind), plain, actor, made)
+
+        try:
+            return await self._do(work)
+        except IntegrityError:
+            raise Superseded(f"{stream}: somebody else wrote event {expected_seq + 1}") from None
+
+    async def read(self, stream: str, after: int = 0) -> Sequence[Event]:
+        query = select(events).where(events.c.stream == stream, events.c.seq > after).order_by(events.c.seq)
+        return [_event(row) for row in await self._rows(query)]
+
+    async def streams(self) -> Sequence[str]:
+        query = select(events.c.stream).group_by(events.c.stream).order_by(func.min(events.c.at), events.c.stream)
+        return [row.stream for row in await self._rows(query)]
+
+    async def post(self, stream: str, message: Message) -> bool:
+        row = {
+            "stream": stream,
+            "key": message.key,
+            "kind": message.kind,
+            "actor": message.actor,
+            "at": message.at.isoformat(),
+            "data": json.dumps(message.data, ensure_ascii=False, allow_nan=False),
+        }
+        try:
+            await self._do(lambda connection: connection.execute(insert(messages).values(row)))
+        except IntegrityError:
+            return False
+        return True
+
+    async def messages(self, stream: str) -> Sequence[Message]:
+        query = select(messages).where(messages.c.stream == stream).order_by(messages.c.number)
+        return [
+            Message(row.key, row.kind, row.actor, datetime.fromisoformat(row.at), json.loads(row.data))
+            for row in await self._rows(query)
+        ]
+
+    async def _rows(self, query: Any) -> Sequence[Row[Any]]:
+        return await self._do(lambda connection: connection.execute(query).all())
+
+    # --- measurements ---------------------------------------------------------------------------------------
+
+    async def add_samples(self, maintenance: str, samples_: Sequence[Sample]) -> None:
+        rows = [
+            {
+                "maintenance": maintenance,
+                "guest": str(each.guest),
+                "at_s": each.at.timestamp(),
+                "ok": each.ok,
+                "lag_s": each.lag_s,
+            }
+            for each in samples_
+        ]
+        if rows:
+            await self._do(lambda connection: connection.execute(insert(samples), rows))
+
+    async def samples(self, maintenance: str, guest: GuestId | None = None) -> Sequence[Sample]:
+        query = select(samples.c.guest, samples.c.at_s, samples.c.ok, samples.c.lag_s).where(
+            samples.c.maintenance == maintenance
+        )
+        if guest is not None:
+            query = query.where(samples.c.guest == str(guest))
+        return [
+            Sample(GuestId.parse(row.guest), datetime.fromtimestamp(row.at_s, UTC), row.ok, row.lag_s)
+            for row in await self._rows(query.order_by(samples.c.at_s, samples.c.number))
+        ]
+
+    async def add_hardware(self, state: HardwareState) -> None:
+        row = {
+            "node": str(state.node),
+            "at_s": state.at.timestamp(),
+            "state": json.dumps(encode(state), ensure_ascii=False),
+        }
+        await self._do(lambda connection: connection.execute(insert(hardware).values(row)))
+
+    async def hardware(self, node: NodeId, since: datetime) -> Sequence[HardwareState]:
+        query = (
+            select(hardware.c.state)
+            .where(hardware.c.node == str(node), hardware.c.at_s >= since.timestamp())
+            .order_by(hardware.c.at_s, hardware.c.number)
+        )
+        return [decode(HardwareState, json.loads(row.state)) for row in await self._rows(query)]
+
+
+def _event(row: Row[Any]) -> Event:
+    at = datetime.fromisoformat(row.at)
+    return Event(row.stream, row.seq, at, row.kind, json.loads(row.data), row.actor, row.digest)
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise UsageError(f"key store.url: {error}", remedy="for example sqlite:///noout.db") from None
+    except ModuleNotFoundError as error:
+        raise UsageError(f"key store.url: {error}", remedy="install noout with its [pg] extra") from None
+    except OSError as error:
+        raise Broken(f"key store.url: {error.strerror}: {error.filename}", remedy="check the folder") from None
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _sqlite_manners)
+    return engine
+
+
+def _sqlite_manners(connection: Any, _: object) -> None:
+    """Write ahead (readers never wait), wait for a lock instead of failing, and survive a power cut."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
