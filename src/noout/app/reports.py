@@ -65,9 +65,12 @@ def write_reports(
     generated_at: datetime,
     policy: Policy | None = None,
     language: str | None = None,
+    only: str | None = None,
     formats: Sequence[str] = ("html", "pdf", "json"),
 ) -> list[Path]:
     """Write ``report-<customer>.{html,pdf,json}`` for every affected customer; returns the paths in that order.
+
+    ``only``: one customer's key. Whose a guest is, is decided among all of them all the same.
 
     Raises UsageError for an unknown format or a customer key that is no file name.
     """
@@ -77,6 +80,8 @@ def write_reports(
     out_dir.mkdir(parents=True, exist_ok=True)
     written = []
     for customer in affected(m, customers, guests):
+        if only not in (None, customer.key):
+            continue
         if not customer.key.replace("-", "").replace("_", "").isalnum():
             raise UsageError(f"customer key {customer.key!r} is no file name", remedy="use letters, digits, - and _")
         report = report_for(

@@ -40,13 +40,15 @@ class SqlStore:
     async def open(cls, url: str, clock: Clock) -> SqlStore:
         """UsageError for a URL that is none; Broken when the database cannot be used."""
         store = cls(_engine(url), clock)
-        await store._do(metadata.create_all)
+        await store.do(metadata.create_all)
         return store
 
     async def close(self) -> None:
         await asyncio.to_thread(self._engine.dispose)
 
-    async def _do(self, work: Callable[[Connection], T]) -> T:
+    async def do(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction, off the event loop."""
+
         def transaction() -> T:
             with self._engine.begin() as connection:
                 return work(connection)
@@ -90,7 +92,7 @@ class SqlStore:
             return Event(stream, seq + 1, at, str(kind), plain, actor, made)
 
         try:
-            return await self._do(work)
+            return await self.do(work)
         except IntegrityError:
             raise Superseded(f"{stream}: somebody else wrote event {expected_seq + 1}") from None
 
@@ -112,7 +114,7 @@ class SqlStore:
             "data": json.dumps(message.data, ensure_ascii=False, allow_nan=False),
         }
         try:
-            await self._do(lambda connection: connection.execute(insert(messages).values(row)))
+            await self.do(lambda connection: connection.execute(insert(messages).values(row)))
         except IntegrityError:
             return False
         return True
@@ -125,7 +127,7 @@ class SqlStore:
         ]
 
     async def _rows(self, query: Any) -> Sequence[Row[Any]]:
-        return await self._do(lambda connection: connection.execute(query).all())
+        return await self.do(lambda connection: connection.execute(query).all())
 
     # --- measurements ---------------------------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class SqlStore:
             for each in samples_
         ]
         if rows:
-            await self._do(lambda connection: connection.execute(insert(samples), rows))
+            await self.do(lambda connection: connection.execute(insert(samples), rows))
 
     async def samples(self, maintenance: str, guest: GuestId | None = None) -> Sequence[Sample]:
         query = select(samples.c.guest, samples.c.at_s, samples.c.ok, samples.c.lag_s).where(
@@ -160,7 +162,7 @@ class SqlStore:
             "at_s": state.at.timestamp(),
             "state": json.dumps(encode(state), ensure_ascii=False),
         }
-        await self._do(lambda connection: connection.execute(insert(hardware).values(row)))
+        await self.do(lambda connection: connection.execute(insert(hardware).values(row)))
 
     async def hardware(self, node: NodeId, since: datetime) -> Sequence[HardwareState]:
         query = (

@@ -1,0 +1,5 @@
+"""``python -m noout`` is ``noout``."""
+
+from noout.cli.main import run
+
+run()

@@ -1,0 +1,1 @@
+"""What the program does, put together from rooms that do not know each other. ``compose`` is the only wiring."""

@@ -1,0 +1,183 @@
+"""The only wiring: from a configuration to an installation with all its doors open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from noout.adapters.bmc.redfish import RedfishBmc
+from noout.adapters.ceph.cluster import CephCli
+from noout.adapters.clock import LabClock, SystemClock
+from noout.adapters.http import Server
+from noout.adapters.probe.instants import InstantProber
+from noout.adapters.probe.tcp import TcpProber
+from noout.adapters.pve.client import PveClient
+from noout.adapters.pve.hypervisor import PveHypervisor
+from noout.adapters.shell.ssh import SshHost, SshShell
+from noout.adapters.store.sql import SqlStore
+from noout.adapters.tls import context_for
+from noout.app.naming import resolve
+from noout.app.watcher import Watcher
+from noout.domain.cluster import NodeId
+from noout.domain.customers import Customer
+from noout.domain.errors import Broken, UsageError
+from noout.domain.workorder import Location
+from noout.plan.policy import GIB, Policy
+from noout.ports import Bmc, CephCluster, Clock, Hypervisor, Journal, Measurements, Prober, Shell
+from noout.settings import BmcSettings, ClusterSettings, Settings, secret
+
+
+@dataclass
+class Installation:
+    """Everything noout can reach, by name. Made by ``installation``; tests make one with other doors."""
+
+    settings: Settings
+    clock: Clock
+    journal: Journal
+    measurements: Measurements
+    hypervisors: Mapping[str, Hypervisor]
+    cephs: Mapping[str, CephCluster]
+    bmcs: Mapping[NodeId, Bmc]
+    prober: Prober
+    policy: Policy = field(default_factory=Policy)
+
+    @property
+    def customers(self) -> tuple[Customer, ...]:
+        return tuple(
+            Customer(key, each.name, frozenset(each.pools), frozenset(each.tags), each.language, each.timezone)
+            for key, each in self.settings.customers.items()
+        )
+
+    def hypervisor(self, node: NodeId) -> Hypervisor:
+        return self.hypervisors[node.cluster]
+
+    def bmc(self, node: NodeId) -> Bmc:
+        """The node's BMC; UsageError when the configuration has none."""
+        if node not in self.bmcs:
+            raise UsageError(
+                f"{node} has no BMC in the configuration", remedy=f"add [clusters.{node.cluster}.bmc.{node.name}]"
+            )
+        return self.bmcs[node]
+
+    def crush_host(self, node: NodeId) -> str | None:
+        """The CRUSH host of a node: its own name unless the configuration says otherwise; None without Ceph."""
+        if node.cluster not in self.cephs:
+            return None
+        return self.settings.clusters[node.cluster].ceph.hosts.get(node.name, node.name)
+
+    def location(self, node: NodeId) -> Location:
+        known = self.settings.clusters[node.cluster].nodes.get(node.name)
+        return Location() if known is None else Location(**known.model_dump())
+
+    async def resolve(self, text: str) -> NodeId:
+        """A node by ``CLUSTER/NODE``, or its bare name where unique; UsageError names what there is.
+
+        Asks the clusters; one that cannot be asked only matters when the name was not found in the others.
+        """
+        cluster, slash, _ = text.partition("/")
+        if slash and cluster not in self.hypervisors:
+            raise UsageError(f"there is no cluster {cluster}", remedy=f"known: {', '.join(self.hypervisors)}")
+        asked = [self.hypervisors[cluster]] if slash else list(self.hypervisors.values())
+        nodes: list[NodeId] = []
+        for hypervisor in asked:
+            nodes += [each.id for each in (await hypervisor.observe()).nodes]
+        return resolve(nodes, text)
+
+    def watcher(self) -> Watcher:
+        return Watcher(dict(self.bmcs), self.measurements, self.journal, self.clock, self.settings.policy.watch_every_s)
+
+
+def policy_of(settings: Settings) -> Policy:
+    chosen = settings.policy
+    return Policy(
+        streams=chosen.streams,
+        os_reserve_bytes=int(chosen.os_reserve_gib * GIB),
+        osd_reserve_bytes=int(chosen.osd_reserve_gib * GIB),
+        relocate_tag=chosen.relocate_tag,
+        shutdown_tag=chosen.shutdown_tag,
+    )
+
+
+def clock_of(settings: Settings) -> Clock:
+    lab = settings.lab
+    return SystemClock() if lab is None else LabClock(lab.epoch, lab.started, lab.speed)
+
+
+@asynccontextmanager
+async def installation(settings: Settings) -> AsyncIterator[Installation]:
+    """Open the doors that the configuration names; nothing is asked of anybody yet."""
+    clock = clock_of(settings)
+    async with AsyncExitStack() as stack:
+        store = await SqlStore.open(_store_url(settings), clock)
+        stack.push_async_callback(store.close)
+        hypervisors: dict[str, Hypervisor] = {}
+        cephs: dict[str, CephCluster] = {}
+        bmcs: dict[NodeId, Bmc] = {}
+        for name, cluster in settings.clusters.items():
+            shell = _shell(settings, name, cluster)
+            client = _pve(settings, name, cluster, clock)
+            stack.push_async_callback(client.close)
+            hypervisors[name] = PveHypervisor(client, shell)
+            nodes = [NodeId(name, node) for node in cluster.shell.hosts or cluster.nodes] if cluster.shell else []
+            if shell is not None and nodes and cluster.ceph.enabled:
+                cephs[name] = CephCli(shell, nodes, clock)
+            for node, bmc in cluster.bmc.items():
+                bmcs[NodeId(name, node)] = _bmc(settings, NodeId(name, node), bmc, clock)
+        prober = _prober(settings, clock)
+        yield Installation(settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy_of(settings))
+
+
+def _store_url(settings: Settings) -> str:
+    """The store's URL; a relative SQLite path is taken from the configuration's folder."""
+    url = settings.store.url
+    relative = "sqlite:///"
+    if url.startswith(relative) and not url.startswith(f"{relative}/"):
+        return f"{relative}{(settings.path.parent / url.removeprefix(relative)).absolute()}"
+    return url
+
+
+def _pve(settings: Settings, name: str, cluster: ClusterSettings, clock: Clock) -> PveClient:
+    servers = []
+    for url in cluster.entrypoints:
+        address = urlsplit(url).netloc
+        pin = cluster.fingerprints.get(address, cluster.fingerprint)
+        ca = settings.file(cluster.ca) if cluster.ca else None
+        servers.append(Server(url, context_for(address, pin, ca)))
+    token = secret(settings, cluster.token, cluster.token_file, f"clusters.{name}.token_file")
+    return PveClient(name, servers, token, clock)
+
+
+def _shell(settings: Settings, name: str, cluster: ClusterSettings) -> Shell | None:
+    if cluster.shell is None:
+        return None
+    names = {*cluster.shell.hosts, *cluster.nodes, *cluster.bmc}
+    hosts = {
+        NodeId(name, node): SshHost(cluster.shell.hosts.get(node, node), cluster.shell.ports.get(node, 22))
+        for node in sorted(names)
+    }
+    return SshShell(
+        hosts,
+        key_file=settings.file(cluster.shell.key_file),
+        known_hosts_file=settings.file(cluster.shell.known_hosts_file),
+        user=cluster.shell.user,
+    )
+
+
+def _bmc(settings: Settings, node: NodeId, bmc: BmcSettings, clock: Clock) -> Bmc:
+    address = urlsplit(bmc.url).netloc
+    ca = settings.file(bmc.ca) if bmc.ca else None
+    key = f"clusters.{node.cluster}.bmc.{node.name}.password_file"
+    password = secret(settings, bmc.password, bmc.password_file, key)
+    server = Server(bmc.url, context_for(address, bmc.fingerprint, ca))
+    return RedfishBmc(node, server, bmc.user, password, clock)
+
+
+def _prober(settings: Settings, clock: Clock) -> Prober:
+    via = settings.probes.via
+    if via == "tcp":
+        return TcpProber(clock)
+    if not via.startswith(("http://", "https://")):
+        raise Broken(f"key probes.via: {via!r} is neither tcp nor a URL", remedy="correct it")
+    return InstantProber(Server(via), clock)

@@ -1,0 +1,189 @@
+"""The maintenances of one installation: open one, tell it something, carry it out, follow it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from noout.app.carrying import carrying
+from noout.app.compose import Installation
+from noout.app.sentences import sentence
+from noout.app.technician import FieldWork
+from noout.app.touch import Sight
+from noout.codec import encode
+from noout.domain.cluster import ClusterState, Guest, NodeId
+from noout.domain.errors import NooutError, Refused, UsageError
+from noout.domain.hardware import Fault
+from noout.domain.journal import Event, Kind, Message, MessageKind
+from noout.domain.maintenance import Json, Maintenance, Mode, Plan
+from noout.run.fold import fold
+
+FOLLOW_EVERY_S = 0.5  # wall seconds between two looks at the journal, for people who watch
+
+
+def is_maintenance(events: Sequence[Event]) -> bool:
+    return bool(events) and events[0].kind == Kind.OPENED
+
+
+class Maintenances:
+    """Every maintenance in the installation's journal, open and closed."""
+
+    def __init__(self, found: Installation) -> None:
+        self.found = found
+
+    # --- looking -------------------------------------------------------------------------------------------
+
+    async def all(self) -> list[Maintenance]:
+        """Oldest first."""
+        journal = self.found.journal
+        streams = [await journal.read(stream) for stream in await journal.streams()]
+        return sorted((fold(events) for events in streams if is_maintenance(events)), key=lambda m: m.opened_at)
+
+    async def find(self, maintenance: str) -> Maintenance | None:
+        events = await self.found.journal.read(maintenance)
+        return fold(events) if is_maintenance(events) else None
+
+    async def get(self, maintenance: str) -> Maintenance:
+        """UsageError, naming the open ones, when there is none of that name."""
+        found = await self.find(maintenance)
+        if found is None:
+            known = ", ".join(each.id for each in await self.all() if each.open) or "none open"
+            raise UsageError(f"there is no maintenance {maintenance}", remedy=f"see `noout status` ({known})")
+        return found
+
+    async def running(self, node: NodeId) -> Maintenance | None:
+        """The open maintenance of this node; Refused when another node of its cluster is in maintenance."""
+        for each in await self.all():
+            if each.open and each.node == node:
+                return each
+            if each.open and each.node.cluster == node.cluster:
+                raise Refused(
+                    f"{each.node} is in maintenance ({each.id}): one at a time in a cluster",
+                    remedy=f"finish or abort it first: noout status {each.id}",
+                )
+        return None
+
+    # --- opening and telling -------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        node: NodeId,
+        *,
+        reason: str,
+        mode: Mode,
+        actor: str,
+        plan: Plan,
+        fault: Fault | None = None,
+    ) -> str:
+        """Begin a maintenance of ``node`` on a plan that its opener approves; its id.
+
+        Raises Refused for a plan with blockers, or when another maintenance runs in the cluster.
+        """
+        if not plan.feasible:
+            first = plan.blockers[0]
+            raise Refused(f"{node} cannot be evacuated: {first.message}", remedy=first.remedy)
+        if await self.running(node) is not None:
+            raise Refused(f"{node} is in maintenance already", remedy="noout status")
+        journal = self.found.journal
+        state = await self.found.hypervisor(node).observe()
+        taken = await journal.streams()
+        number = 1 + sum(1 for stream in taken if stream.startswith(f"{node.cluster}-{node.name}-"))
+        mid = f"{node.cluster}-{node.name}-{number}"
+        opening: list[tuple[Kind, Mapping[str, Json]]] = [
+            (
+                Kind.OPENED,
+                {
+                    "node": str(node),
+                    "reason": reason or (fault.summary if fault else "planned work"),
+                    "mode": mode.value,
+                    "fault": encode(fault) if fault else None,
+                },
+            ),
+            (Kind.FACT, {"name": "guests", "value": [encode(guest) for guest in touched(state, plan)]}),
+            (Kind.PLANNED, {"plan": encode(plan)}),
+            (Kind.APPROVED, {"by": actor}),
+        ]
+        for seq, (kind, data) in enumerate(opening):
+            await journal.append(mid, seq, kind, data, actor)
+        return mid
+
+    async def tell(self, maintenance: str, kind: MessageKind, actor: str, data: Mapping[str, Json]) -> None:
+        """Leave a message for the run. Refused when the maintenance is over."""
+        state = await self.get(maintenance)
+        if not state.open:
+            raise Refused(f"{maintenance} is over ({state.outcome})")
+        message = Message(f"{actor}/{uuid.uuid4().hex}", kind, actor, self.found.clock.now(), data)
+        await self.post(maintenance, message)
+
+    async def post(self, maintenance: str, message: Message) -> bool:
+        """Leave a message; the run looks at its inbox when it wakes."""
+        return await self.found.journal.post(maintenance, message)
+
+    def field_work(self) -> FieldWork:
+        """What technicians can do, over this installation."""
+        return FieldWork(
+            clock=self.found.clock,
+            maintenance=self.find,
+            messages=self.found.journal.messages,
+            post=self.post,
+            look=self.look,
+        )
+
+    async def look(self, state: Maintenance) -> Sight:
+        """One fresh look at the node for the technician's verdict; what does not answer is left unknown."""
+        found, node = self.found, state.node
+        ceph = found.cephs.get(node.cluster)
+        host = found.crush_host(node)
+        hardware = await found.bmcs[node].observe(log=False) if node in found.bmcs else None
+        try:
+            held = await ceph.observe() if ceph is not None else None
+        except NooutError:
+            held = None
+        return Sight(hardware, held, host or "", has_ceph=ceph is not None and host is not None)
+
+    # --- carrying out and following ------------------------------------------------------------------------
+
+    async def follow(self, maintenance: str, say: Callable[[str], None]) -> AsyncIterator[Maintenance]:
+        """Carry the maintenance out here, unless another process does, and yield its state until it is over.
+
+        Every event is told to ``say`` once, as a sentence.
+        """
+        async with carrying(self.found, (maintenance,)):
+            seen = 0
+            while True:
+                events = await self.found.journal.read(maintenance)
+                for event in events[seen:]:
+                    if (text := sentence(event)) is not None:
+                        say(text)
+                seen = len(events)
+                state = fold(events)
+                yield state
+                if not state.open:
+                    return
+                await asyncio.sleep(FOLLOW_EVERY_S)
+
+    async def carry_all(self, say: Callable[[str], None]) -> None:
+        """Carry out every open maintenance, and those opened later, until cancelled."""
+        following: dict[str, asyncio.Task[None]] = {}
+
+        async def carry(mid: str) -> None:
+            async for _ in self.follow(mid, lambda text: say(f"{mid}: {text}")):
+                pass
+
+        try:
+            while True:
+                for state in await self.all():
+                    if state.open and (state.id not in following or following[state.id].done()):
+                        following[state.id] = asyncio.create_task(carry(state.id))
+                await asyncio.sleep(FOLLOW_EVERY_S)
+        finally:
+            for task in following.values():
+                task.cancel()
+            await asyncio.gather(*following.values(), return_exceptions=True)
+
+
+def touched(state: ClusterState, plan: Plan) -> list[Guest]:
+    """The guests of the node and those that move to make room, as they are now."""
+    moving = {move.guest for move in plan.moves}
+    return [guest for guest in state.guests if guest.node == plan.node or guest.id in moving]

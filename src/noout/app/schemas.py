@@ -1,0 +1,50 @@
+"""The documents noout writes, by the name under which ``noout schema`` prints their JSON Schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from noout.app.snapshot import Snapshot
+from noout.app.watcher import Health
+from noout.domain.journal import Event
+from noout.domain.maintenance import Maintenance, Plan
+from noout.tell.report import Report
+
+
+@dataclass(frozen=True)
+class PlanDocument:
+    format: Literal["noout.plan"]
+    version: Literal[1]
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class StatusDocument:
+    format: Literal["noout.status"]
+    version: Literal[1]
+    maintenances: tuple[Maintenance, ...]
+
+
+@dataclass(frozen=True)
+class HealthDocument:
+    format: Literal["noout.health"]
+    version: Literal[1]
+    nodes: tuple[Health, ...]
+
+
+@dataclass(frozen=True)
+class JournalDocument:
+    format: Literal["noout.journal"]
+    version: Literal[1]
+    events: tuple[Event, ...]
+
+
+SCHEMAS: dict[str, Any] = {
+    "snapshot": Snapshot,
+    "plan": PlanDocument,
+    "status": StatusDocument,
+    "health": HealthDocument,
+    "journal": JournalDocument,
+    "report": Report,
+}

@@ -1,0 +1,74 @@
+"""The journal as a person reads it: one sentence per event, or none for what only machines need."""
+
+from __future__ import annotations
+
+from noout.domain.journal import Event, Kind
+
+STEPS = {
+    "evacuate": "evacuate: every guest leaves",
+    "dispatch": "dispatch: the LED is on, the work order waits for the technician",
+    "hold-data": "hold data: Ceph is told that this is planned",
+    "repair": "repair: the node goes down for the technician",
+    "reintegrate": "reintegrate: tested, then trusted again",
+    "return": "return: every guest comes home",
+}
+
+
+def sentence(event: Event) -> str | None:
+    """What the event says, without its time."""
+    data = event.data
+    match event.kind:
+        case Kind.OPENED:
+            return f"opened: {data.get('reason', '')}"
+        case Kind.PLANNED:
+            plan = data["plan"]
+            return f"plan: {len(plan['moves'])} guests move, {len(plan['returns'])} come back"
+        case Kind.APPROVED:
+            return f"approved by {data.get('by', event.actor)}"
+        case Kind.STEP_ENTERED:
+            return f"■ {STEPS.get(str(data['step']), str(data['step']))}"
+        case Kind.INTENT:
+            return str(data["action"]["says"])
+        case Kind.FAILED:
+            return f"failed: {data.get('why', '')}"
+        case Kind.MOVED:
+            return _moved(event)
+        case Kind.OBSERVED:
+            return f"seen: {data.get('what', data.get('text', ''))}"
+        case Kind.BLOCKED:
+            blockers = data.get("blockers", [])
+            return (
+                "; ".join(f"blocked: {each['message']} → {each['remedy']}" for each in blockers) or "no longer blocked"
+            )
+        case Kind.WAITING:
+            return f"waits: {data['why']}" if data.get("needs") else None
+        case Kind.MESSAGE:
+            return _message(event)
+        case Kind.WORK_ORDER:
+            return f"work order {data['work_order']['number']} issued"
+        case Kind.CLOSED:
+            return f"closed: {data.get('outcome', '')}"
+        case _:
+            return None
+
+
+def _moved(event: Event) -> str:
+    moved = event.data["moved"]
+    source = moved["source"]["name"]
+    where = f"{source} → {moved['target']['name']}" if moved["target"] else f"shut down on {source}"
+    blackout = f", QEMU's own pause {moved['blackout_ms']} ms" if moved["blackout_ms"] is not None else ""
+    return f"{moved['name']}: {where}{blackout}"
+
+
+def _message(event: Event) -> str | None:
+    data = event.data
+    said = data.get("data", {})
+    refused = f" (refused: {data['refused']})" if data.get("refused") else ""
+    match data.get("kind"):
+        case "finding":
+            note = f" ({said['note']})" if said.get("note") else ""
+            return f"{event.actor}: {said['check']} {said['answer']}{note}{refused}"
+        case "link" | "link-opened":
+            return None
+        case kind:
+            return f"{event.actor}: {kind}{refused}"

@@ -1,0 +1,73 @@
+"""From one maintenance to what its customers are told: samples -> experiences -> reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from noout.app.compose import Installation
+from noout.app.reports import write_reports
+from noout.app.witnessing import services_of
+from noout.codec import decode
+from noout.domain.cluster import Guest
+from noout.domain.errors import UsageError
+from noout.domain.impact import Experience
+from noout.domain.maintenance import Maintenance
+from noout.tell.report import Policy
+from noout.witness.ledger import experience
+
+FORMATS = ("html", "pdf", "json")
+
+
+def guests_of(state: Maintenance) -> tuple[Guest, ...]:
+    """The guests of the node (and those that made room) as they were when the maintenance began."""
+    return tuple(decode(Guest, each) for each in state.facts.get("guests", ()))
+
+
+async def experiences_of(found: Installation, state: Maintenance) -> list[Experience]:
+    """The witness's account of every guest touched; one without a probe, or without answers, is not measured."""
+    guests = guests_of(state)
+    services = {service.guest: service for service in services_of(guests, found.settings.probes)}
+    until: datetime = state.closed_at or found.clock.now()
+    accounts = []
+    for guest in guests:
+        service = services.get(guest.id)
+        if service is None:
+            accounts.append(Experience(guest.id, guest.name, state.opened_at, until, 0, 0, None, None))
+            continue
+        samples = await found.measurements.samples(state.id, guest.id)
+        moves = [move for move in state.moved if move.guest == guest.id]
+        accounts.append(experience(service, samples, state.opened_at, until, found.settings.probes.every_s, moves))
+    return accounts
+
+
+async def reports_of(
+    found: Installation,
+    state: Maintenance,
+    out_dir: Path,
+    *,
+    customer: str | None = None,
+    language: str | None = None,
+    formats: Sequence[str] = FORMATS,
+) -> list[Path]:
+    """Write report-CUSTOMER.{html,pdf,json} for the customers whose guests were touched; the files written."""
+    known = {each.key for each in found.customers}
+    if customer is not None and customer not in known:
+        raise UsageError(f"there is no customer {customer}", remedy=f"known: {', '.join(sorted(known)) or 'none'}")
+    serve, policy = found.settings.serve, found.settings.policy
+    return await asyncio.to_thread(
+        write_reports,
+        state,
+        await found.journal.read(state.id),
+        await experiences_of(found, state),
+        found.customers,
+        guests_of(state),
+        out_dir,
+        only=customer,
+        language=language,
+        formats=formats,
+        policy=Policy(provider=serve.provider, show_estimates=policy.show_estimates),
+        generated_at=found.clock.now(),
+    )

@@ -1,0 +1,90 @@
+"""Step 0, notice: poll the BMCs, keep what they said, judge it, and propose a maintenance once per fault."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from noout.codec import decode, encode
+from noout.domain.cluster import NodeId
+from noout.domain.errors import NooutError
+from noout.domain.hardware import Fault, HardwareState, Verdict
+from noout.ports import Bmc, Clock, Journal, Measurements
+from noout.watch.policy import propose
+from noout.watch.verdict import judge
+
+log = logging.getLogger(__name__)
+
+PROPOSED = "fault.proposed"
+WINDOW = timedelta(hours=48)  # twice the half-life of the flapping score: older episodes weigh next to nothing
+
+
+def stream_of(node: NodeId) -> str:
+    """The journal stream that holds what the watch proposed for a node."""
+    return f"watch-{node.cluster}-{node.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One node's hardware as judged from what its BMC said; ``latest`` None = it never answered."""
+
+    node: NodeId
+    latest: HardwareState | None
+    verdicts: tuple[Verdict, ...]
+    fault: Fault | None
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Watches the BMCs of one installation."""
+
+    bmcs: Mapping[NodeId, Bmc]
+    measurements: Measurements
+    journal: Journal
+    clock: Clock
+    every_s: float
+    on_proposal: Callable[[Fault], Awaitable[None]] | None = None
+
+    async def poll(self) -> list[Health]:
+        """Ask every BMC once, keep the answers, judge each node, and record a new proposal where one is due."""
+        states = await asyncio.gather(*(bmc.observe() for bmc in self.bmcs.values()))
+        found = []
+        for state in states:
+            await self.measurements.add_hardware(state)
+            health = await self.health(state.node)
+            if health.fault is not None and await self._record(health.fault) and self.on_proposal is not None:
+                await self.on_proposal(health.fault)
+            found.append(health)
+        return found
+
+    async def health(self, node: NodeId) -> Health:
+        """Judge one node from what is kept of it."""
+        now = self.clock.now()
+        states: Sequence[HardwareState] = await self.measurements.hardware(node, now - WINDOW)
+        verdicts = judge(states, now)
+        return Health(node, states[-1] if states else None, verdicts, propose(node, verdicts))
+
+    async def _record(self, fault: Fault) -> bool:
+        """Journal a proposal; False when this fault was proposed already (however often it flaps)."""
+        stream = stream_of(fault.node)
+        events = await self.journal.read(stream)
+        for event in reversed(events):
+            if event.kind == PROPOSED:
+                known = decode(Fault, event.data["fault"])
+                if (known.template, known.urgency) == (fault.template, fault.urgency):
+                    return False
+                break
+        await self.journal.append(stream, len(events), PROPOSED, {"fault": encode(fault)})
+        return True
+
+    async def run(self) -> None:
+        """Poll until cancelled. One failed round is logged and the next one tried: the watch never stops."""
+        while True:
+            try:
+                await self.poll()
+            except NooutError as error:
+                log.warning("watch: %s", error)
+            await self.clock.sleep(self.every_s)

@@ -1,0 +1,91 @@
+"""The witness at work: asks the services of one maintenance, keeps every answer, and says who fell silent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from noout.domain.cluster import Guest, GuestId
+from noout.domain.errors import NooutError
+from noout.domain.impact import Sample, Service
+from noout.domain.maintenance import Maintenance
+from noout.ports import Clock, Measurements, Prober
+from noout.settings import ProbeSettings
+
+log = logging.getLogger(__name__)
+
+SLICE_S = 5.0  # how much is asked for in one go: the run hears of a silent service at most this much later
+SILENT_S = 8.0  # unanswered for so long after having answered: far above a blackout or one lost SYN
+
+
+def services_of(guests: Sequence[Guest], settings: ProbeSettings) -> tuple[Service, ...]:
+    """The services to ask: opt-in, by guest id or by tag; a guest without either is not measured."""
+    found = []
+    for guest in sorted(guests, key=lambda each: each.id):
+        probe = settings.services.get(str(guest.id))
+        if probe is None:
+            tags = sorted(guest.tags & set(settings.tags))
+            probe = settings.tags[tags[0]] if tags else None
+        if probe is not None and not guest.template:
+            found.append(Service(guest.id, guest.name, probe))
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class Witness:
+    """Asks the services of one maintenance from before its first effect until it is closed."""
+
+    maintenance: str
+    services: tuple[Service, ...]
+    prober: Prober
+    measurements: Measurements
+    clock: Clock
+    settings: ProbeSettings
+    state: Callable[[], Awaitable[Maintenance]]
+    last_good: dict[GuestId, datetime] = field(default_factory=dict)
+    last_asked: dict[GuestId, datetime] = field(default_factory=dict)
+    answered_through: datetime | None = None
+
+    async def run(self) -> None:
+        """Ask until the maintenance is closed (then one slice more, so that the last move is covered)."""
+        since = self.clock.now()
+        closing = False
+        while not closing:
+            state = await self.state()
+            closing = not state.open
+            every_s = self.settings.every_moving_s if state.pending else self.settings.every_s
+            since = await self._slice(since, every_s)
+
+    async def _slice(self, since: datetime, every_s: float) -> datetime:
+        until = max(since, self.clock.now()) + timedelta(seconds=SLICE_S)
+        try:
+            samples = await self.prober.collect(self.services, since, until, every_s)
+        except NooutError as error:
+            # The prober's own trouble: a gap in the samples, which the ledger never takes for an interruption.
+            log.warning("witness: %s", error)
+            await self.clock.sleep(SLICE_S)
+            return self.clock.now()
+        self._note(samples)
+        await self.measurements.add_samples(self.maintenance, samples)
+        self.answered_through = until
+        return until
+
+    def _note(self, samples: Sequence[Sample]) -> None:
+        for sample in samples:
+            self.last_asked[sample.guest] = sample.at
+            if sample.ok:
+                self.last_good[sample.guest] = sample.at
+
+    async def silent(self, state: Maintenance) -> frozenset[GuestId]:
+        """Guests that answered before and do not now, leaving out those that are down or moving by our own doing."""
+        excused = {owned.subject for owned in state.owned if owned.kind == "guest-down"}
+        excused |= {pending.action.subject for pending in state.pending}
+        return frozenset(
+            guest
+            for guest, asked in self.last_asked.items()
+            if guest in self.last_good
+            and (asked - self.last_good[guest]).total_seconds() >= SILENT_S
+            and str(guest) not in excused
+        )

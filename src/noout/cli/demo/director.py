@@ -1,0 +1,207 @@
+"""The story from the first flap to the customers' reports, against a lab, with checks at the end.
+
+Everything noout does here is what it does on a real cluster; only the fault and the technician's hands are staged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx2
+
+from noout.app.compose import Installation
+from noout.app.maintain import Maintenances
+from noout.app.planning import plan_now
+from noout.app.telling import experiences_of, reports_of
+from noout.app.watcher import Health
+from noout.cli.demo.checks import After, Before, Check, check_all
+from noout.cli.demo.hands import LabHands
+from noout.cli.demo.technician import Technician
+from noout.codec import encode
+from noout.domain.cluster import NodeId
+from noout.domain.errors import Broken, NooutError, Refused
+from noout.domain.hardware import Fault
+from noout.domain.maintenance import Json, Maintenance, Mode, Plan
+
+NOTICE_S_MAX = 3 * 3600.0
+RUN_S_MAX = 4 * 3600.0
+STUCK_S_MAX = 900.0  # a run that asks for an operator so long will not go on by itself: the demo has none
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is staged. ``repairs``: what the technician's hands do; ``also``: further faults, switched on at the start."""
+
+    node: NodeId
+    fan: str = "FAN3B"
+    stops_per_hour: float = 40.0
+    stop_s: float = 20.0
+    repairs: tuple[str, ...] = ("clean_fans", "reseat_connector")
+    also: tuple[dict[str, Json], ...] = ()
+
+
+@dataclass(slots=True)
+class Told:
+    """How the story ended."""
+
+    state: Maintenance
+    plan: Plan
+    checks: Sequence[Check]
+    files: Sequence[Path]
+    virtual_s: float
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks)
+
+
+@dataclass(slots=True)
+class Director:
+    """``phone``: a client of noout's own web application. ``operator_token``: the operator's, for issuing the link."""
+
+    found: Installation
+    lab: LabHands
+    phone: httpx2.AsyncClient
+    operator_token: str
+    script: Script
+    say: Callable[[str], None]
+    show_plan: Callable[[Plan], None] = lambda plan: None
+    health: list[Health] = field(default_factory=list)
+
+    async def tell(self, out_dir: Path) -> Told:
+        """Play the story to its end (or to where it sticks) and check what is left of it."""
+        clock, node = self.found.clock, self.script.node
+        began = clock.now()
+        before = await self._before()
+        await self._stage()
+        fault = await self._notice()
+        plan = await plan_now(self.found, node)
+        self.show_plan(plan)
+        if not plan.feasible:
+            raise Refused(f"{node} cannot be evacuated", remedy=plan.blockers[0].remedy)
+        state = await self._carry_out(fault, plan)
+        at = clock.now()
+        after = await self._after(state, at)
+        checks = check_all(before, after)
+        files = await self._write(state, plan, checks, out_dir)
+        return Told(state, plan, checks, files, (at - began).total_seconds())
+
+    async def _before(self) -> Before:
+        node = self.script.node
+        return Before(await self.found.hypervisor(node).observe(), await self.found.cephs[node.cluster].observe())
+
+    async def _stage(self) -> None:
+        script = self.script
+        await self.lab.fault(
+            "fan-flapping",
+            node=script.node.name,
+            fan=script.fan,
+            per_hour=script.stops_per_hour,
+            seconds=script.stop_s,
+            cause="connector",
+        )
+        for fault in script.also:
+            await self.lab.fault(**fault)
+
+    async def _notice(self) -> Fault:
+        """Watch until the fan's behaviour is proposed for a maintenance."""
+        watcher, clock = self.found.watcher(), self.found.clock
+        limit = clock.now() + timedelta(seconds=NOTICE_S_MAX)
+        seen = ""
+        while clock.now() < limit:
+            self.health = await watcher.poll()
+            mine = next(each for each in self.health if each.node == self.script.node)
+            why = next((each.why for each in mine.verdicts if each.sensor == self.script.fan), "")
+            if mine.fault is not None:
+                self.say(f"watch: {mine.fault.summary}")
+                self.say(f"watch: proposes a maintenance of {mine.node} ({mine.fault.urgency.value})")
+                return mine.fault
+            if why and why != seen:
+                self.say(f"watch: {self.script.fan}: {why}")
+                seen = why
+            await clock.sleep(watcher.every_s)
+        raise Broken(f"{self.script.fan} was not noticed within {NOTICE_S_MAX / 3600:.0f} h")
+
+    async def _carry_out(self, fault: Fault, plan: Plan) -> Maintenance:
+        """Open the maintenance and let it run beside the watch, the witness and the technician."""
+        maintenances = Maintenances(self.found)
+        mid = await maintenances.open(
+            self.script.node, reason=fault.summary, mode=Mode.AUTO, actor="operator:demo", plan=plan, fault=fault
+        )
+        beside = [
+            asyncio.create_task(self.found.watcher().run()),
+            asyncio.create_task(self._send_technician(mid)),
+        ]
+        try:
+            return await self._until_over(maintenances, mid)
+        finally:
+            for task in beside:
+                task.cancel()
+            for result in await asyncio.gather(*beside, return_exceptions=True):
+                if isinstance(result, NooutError):
+                    self.say(f"demo: {result}")
+
+    async def _until_over(self, maintenances: Maintenances, mid: str) -> Maintenance:
+        clock = self.found.clock
+        limit = clock.now() + timedelta(seconds=RUN_S_MAX)
+        stuck_since: datetime | None = None
+        async for state in maintenances.follow(mid, self.say):
+            now = clock.now()
+            asks = state.open and bool(state.blockers or state.needs in ("operator", "approval", "confirmation"))
+            stuck_since = (stuck_since or now) if asks else None
+            stuck = stuck_since is not None and (now - stuck_since).total_seconds() > STUCK_S_MAX
+            if not state.open or now > limit or stuck:
+                return state
+        raise Broken(f"the run of {mid} ended without a word")
+
+    async def _send_technician(self, mid: str) -> None:
+        """When the work order is there, the operator issues the link; the rest is the technician's."""
+        maintenances, clock = Maintenances(self.found), self.found.clock
+        while (await maintenances.get(mid)).work_order is None:
+            await clock.sleep(15)
+        answer = await self.phone.post(
+            f"/api/v1/maintenances/{mid}/workorder/link",
+            json={"technician": "Ruben"},
+            headers={"Authorization": f"Bearer {self.operator_token}"},
+        )
+        if answer.status_code != 201:
+            raise Broken(f"no link was issued: {answer.text[:200]}")
+        repairs = self.script.repairs
+        await Technician(self.phone, self.lab, clock, self.say, repairs=repairs).work(answer.json()["token"])
+
+    async def _after(self, state: Maintenance, at: datetime) -> After:
+        node = self.script.node
+        found = self.found
+        since = state.node_on_at or state.opened_at
+        return After(
+            cluster=await found.hypervisor(node).observe(),
+            ceph=await found.cephs[node.cluster].observe(),
+            hardware=await found.bmc(node).observe(),
+            since_repair=await found.measurements.hardware(node, since),
+            state=state,
+            events=await found.journal.read(state.id),
+            experiences=await experiences_of(found, state),
+            at=at,
+        )
+
+    async def _write(
+        self, state: Maintenance, plan: Plan, checks: Sequence[Check], out_dir: Path
+    ) -> list[Path]:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        files = list(await reports_of(self.found, state, out_dir))
+        events = await self.found.journal.read(state.id)
+        documents: dict[str, Json] = {
+            "plan.json": {"format": "noout.plan", "version": 1, "plan": encode(plan)},
+            "journal.json": {"format": "noout.journal", "version": 1, "events": [encode(each) for each in events]},
+            "checks.json": {"format": "noout.checks", "version": 1, "checks": [encode(each) for each in checks]},
+        }
+        for name, document in documents.items():
+            path = out_dir / name
+            path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            files.append(path)
+        return files

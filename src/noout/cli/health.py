@@ -1,0 +1,67 @@
+"""``noout health``: what the watch thinks of the nodes' hardware, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from noout.app.watcher import Health
+from noout.cli.options import ConfigOption, JsonOption, err, opened, out, print_json, wait
+from noout.codec import encode
+from noout.domain.hardware import Condition
+
+GLYPHS = {
+    Condition.OK: "[green]✓[/] ok",
+    Condition.DEGRADED: "[yellow]▲[/] degraded",
+    Condition.FLAPPING: "[yellow]▲[/] flapping",
+    Condition.HUNTING: "[cyan]▲[/] hunting",
+    Condition.FAILED: "[red]⛔[/] failed",
+    Condition.LOST_TELEMETRY: "[dim]?[/] lost telemetry",
+}
+
+
+def health(
+    node: Annotated[str | None, typer.Argument(metavar="[NODE]", help="One node; all without.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """What the nodes' hardware says, judged; exit code 1 when a BMC that was asked for does not answer."""
+
+    async def work() -> list[Health]:
+        async with opened(config) as found:
+            watcher = found.watcher()
+            if node is not None:
+                wanted = await found.resolve(node)
+                watcher.bmcs = {wanted: found.bmc(wanted)}
+            with Progress(SpinnerColumn(), TextColumn("asking {task.description}"), console=err, transient=True) as bar:
+                bar.add_task(f"{len(watcher.bmcs)} BMCs")
+                return await watcher.poll()
+
+    found = wait(work())
+    if as_json:
+        print_json({"format": "noout.health", "version": 1, "nodes": [encode(each) for each in found]})
+    else:
+        _print(found)
+    if node is not None and not all(each.latest is not None and each.latest.reachable for each in found):
+        raise typer.Exit(1)
+
+
+def _print(found: list[Health]) -> None:
+    table = Table("node", "sensor", "condition", "why", box=None, pad_edge=False, header_style="dim")
+    for each in found:
+        if each.latest is None or not each.latest.reachable:
+            table.add_row(str(each.node), "BMC", "[dim]?[/] no answer", "its BMC does not answer: power steps are blocked")
+            continue
+        notable = [verdict for verdict in each.verdicts if verdict.condition is not Condition.OK]
+        for verdict in notable:
+            table.add_row(str(each.node), verdict.sensor, GLYPHS[verdict.condition], verdict.why)
+        if not notable:
+            table.add_row(str(each.node), f"{len(each.verdicts)} sensors", GLYPHS[Condition.OK], "")
+    out.print(table)
+    for each in found:
+        if each.fault is not None:
+            out.print(f"\n[bold]{each.node}[/]: {each.fault.urgency.value}: {each.fault.summary}")
+            out.print(f"  → noout plan {each.node}, then noout maintain {each.node}")

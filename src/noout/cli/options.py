@@ -1,0 +1,46 @@
+"""What the commands share: their options, the console, and how they open an installation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from noout.app.compose import Installation, installation
+from noout.domain.maintenance import Json
+from noout.settings import find, load
+
+T = TypeVar("T")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The configuration (default ./noout.toml, then /etc/noout/noout.toml)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a versioned JSON document instead.")]
+NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="CLUSTER/NODE, or NODE alone where unique.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The maintenance, as `noout status` shows it.")]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@asynccontextmanager
+async def opened(config: Path | None) -> AsyncIterator[Installation]:
+    """The installation that the configuration names."""
+    async with installation(load(find(config))) as found:
+        yield found
+
+
+def wait(work: Coroutine[Any, Any, T]) -> T:
+    """Run one command's work to its end."""
+    return asyncio.run(work)
+
+
+def print_json(document: Json) -> None:
+    out.print_json(json.dumps(document), indent=2, highlight=False, ensure_ascii=False)

@@ -1,0 +1,72 @@
+"""The web application over one installation: what ``serve``, ``maintain`` and the demo put on a port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+
+from noout.app.compose import Installation
+from noout.app.maintain import Maintenances
+from noout.domain.errors import Broken, UsageError
+from noout.settings import secret
+from noout.web.app import WebServices, make_server
+
+STARTUP_S_MAX = 20.0
+
+
+def operator_token(found: Installation) -> str:
+    """The configured operator token, or a fresh one that lives as long as this process."""
+    serve = found.settings.serve
+    if serve.operator_token is None and serve.operator_token_file is None:
+        return secrets.token_urlsafe(24)
+    return secret(found.settings, serve.operator_token, serve.operator_token_file, "serve.operator_token_file")
+
+
+def web_services(found: Installation, token: str) -> WebServices:
+    maintenances = Maintenances(found)
+
+    def operator_of(given: str) -> str | None:
+        return "operator" if secrets.compare_digest(given.encode(), token.encode()) else None
+
+    return WebServices(
+        field=maintenances.field_work(),
+        maintenances=maintenances.all,
+        operator_of=operator_of,
+        base_url=found.settings.serve.base_url,
+    )
+
+
+@asynccontextmanager
+async def web_served(found: Installation, listen: str = "127.0.0.1:0") -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
+    """Serve the web application; yields a client of it and the operator's token. UsageError for a bad address."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"key serve.listen: {listen!r} is not HOST:PORT", remedy="for example 127.0.0.1:8080")
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host.strip("[]"), int(port)))
+    except OSError as error:
+        sock.close()
+        raise Broken(f"{listen} cannot be listened on: {error.strerror}", remedy="set serve.listen to another") from None
+    token = operator_token(found)
+    server = make_server(web_services(found, token))
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    try:
+        async with asyncio.timeout(STARTUP_S_MAX):
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.02)
+        address, bound = sock.getsockname()[:2]
+        async with httpx2.AsyncClient(base_url=f"http://{address}:{bound}", trust_env=False) as client:
+            yield client, token
+    finally:
+        server.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        sock.close()
