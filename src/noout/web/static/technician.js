@@ -25,11 +25,12 @@
 
   function show(fresh) {
     const age = Math.max(0, Math.round((performance.now() - seenAt) / 1000));
-    const old = age > fresh;
+    // "unknown" is noout's own grey: it did answer, and says more than this phone could
+    const old = age > fresh && touch !== "unknown";
     stale.hidden = !old;
     now.hidden = old;
     live.classList.toggle("lost", old);
-    live.textContent = old ? "no answer for " + age + " s" : "live";
+    live.textContent = old ? "no answer, " + age + "\u00a0s" : "live";
     const told = now.querySelector(".age");
     if (told) told.textContent = String(age);
     return fresh;
