@@ -111,6 +111,7 @@ class Verdict:
     since: datetime | None
     why: str
     episodes: tuple[Episode, ...] = ()
+    kind: SensorKind = SensorKind.FAN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""0 · The fans switch on and off: readings and events -> episodes -> a suspected fault, with its evidence."""

@@ -1,0 +1,155 @@
+"""Is the repaired node fit to be relied on? The same detection as before the repair, and the inventory, over a soak."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from noout.domain.hardware import Episode, Fault, HardwareState, LogEntry, Power, SensorKind
+from noout.watch.log import crossings
+from noout.watch.readings import AFTER_GAP, ordered
+from noout.watch.verdict import judge
+
+SOAK_S = 600.0
+SPIN_UP_POLLS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """``ok`` only after the whole soak without a finding. ``until``: when the soak ends, None before it began.
+
+    ``chance_old_fault_would_show`` is 1 - exp(-rate * soak so far) with the rate of the old episodes: below about
+    0.95 a quiet soak proves little, which is what probation is for. ``notes``: what could not be checked.
+    """
+
+    ok: bool
+    findings: tuple[str, ...]
+    until: datetime | None
+    chance_old_fault_would_show: float
+    since: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+
+def acceptance(
+    before: HardwareState | None,
+    after: Sequence[HardwareState],
+    fault: Fault | None,
+    now: datetime,
+    *,
+    soak_s: float = SOAK_S,
+) -> Acceptance:
+    """Judge a node from the polls since its power-on (``after``), against its last good observation (``before``).
+
+    The soak begins with the first poll in which the node is on and every fan turns. A fan that stands still through
+    ``SPIN_UP_POLLS`` polls is a finding by itself.
+    """
+    polls = [state for state in ordered(after) if state.at <= now]
+    on = _since_power_on(polls)
+    began = next((state.at for state in on if _all_turn(state)), None)
+    if began is None:
+        note = "no poll yet in which the node is on and every fan turns"
+        return Acceptance(False, tuple(_never_turned(on)), None, 0.0, notes=(note,))
+    soak = [state for state in on if state.at >= began]
+    until = began + timedelta(seconds=soak_s)
+    findings = [*_fans(soak, before), *_log(soak, before, began, now), *_verdicts(soak, now)]
+    differences, notes = _inventory(before, soak[-1])
+    findings = list(dict.fromkeys([*findings, *differences]))
+    soaked_s = max(0.0, min((soak[-1].at - began).total_seconds(), soak_s))
+    enough = now >= until and len(soak) > AFTER_GAP
+    return Acceptance(enough and not findings, tuple(findings), until, chance(fault, soaked_s), began, tuple(notes))
+
+
+def chance(fault: Fault | None, soak_s: float) -> float:
+    """That the old fault, were it still there, would have shown itself in ``soak_s``: 1 - exp(-rate * soak).
+
+    The rate is that of the episodes (first to last); a fault that lasted shows at once.
+    """
+    episodes = [each for verdict in (fault.verdicts if fault else ()) for each in verdict.episodes]
+    if soak_s > 0 and any(each.until is None for each in episodes):
+        return 1.0
+    return 1 - math.exp(-rate_per_s(episodes) * soak_s)
+
+
+def rate_per_s(episodes: Sequence[Episode]) -> float:
+    """Episodes a second, from the first to the last; 0 where fewer than two leave it unknown."""
+    starts = sorted(each.since for each in episodes)
+    span = (starts[-1] - starts[0]).total_seconds() if starts else 0.0
+    return (len(starts) - 1) / span if span > 0 else 0.0
+
+
+def _since_power_on(polls: Sequence[HardwareState]) -> list[HardwareState]:
+    """The polls since the node was last seen off or its BMC silent: what was before proves nothing."""
+    last = max((i for i, state in enumerate(polls) if state.reachable and state.power is not Power.ON), default=-1)
+    return [state for state in polls[last + 1 :] if state.reachable]
+
+
+def _turning(state: HardwareState) -> dict[str, bool]:
+    return {r.sensor: bool(r.value) for r in state.readings if r.kind is SensorKind.FAN and r.present}
+
+
+def _all_turn(state: HardwareState) -> bool:
+    fans = _turning(state)
+    return bool(fans) and all(fans.values())
+
+
+def _never_turned(polls: Sequence[HardwareState]) -> list[str]:
+    """Fans that had time to spin up and did not."""
+    latest = [_turning(state) for state in polls if _turning(state)][-SPIN_UP_POLLS:]
+    if len(latest) < SPIN_UP_POLLS:
+        return []
+    still = {fan for fan in latest[-1] if not any(each.get(fan, False) for each in latest)}
+    return [f"{fan} has not turned since power-on" for fan in sorted(still)]
+
+
+def _fans(soak: Sequence[HardwareState], before: HardwareState | None) -> list[str]:
+    """Fans that stood still in the soak, and fans that were there before and are not any more."""
+    found = []
+    for state in soak:
+        found += [f"{fan} stood still during the soak" for fan, turns in sorted(_turning(state).items()) if not turns]
+    if before is not None:
+        missing = sorted(_turning(before).keys() - _turning(soak[-1]).keys())
+        found += [f"{fan} was there before and is not there now" for fan in missing]
+    return found
+
+
+def _log(soak: Sequence[HardwareState], before: HardwareState | None, began: datetime, now: datetime) -> list[str]:
+    """New log entries about a fan since the soak began; the spin-up before it is not held against the node."""
+    known = {(e.id, e.at) for e in (before.log if before else ())}
+    fans = {fan for state in soak for fan in _turning(state)}
+    found = [
+        f"the BMC's log has {each.sensor} low at {each.at:%H:%M:%S}"
+        for each in crossings(soak, fans, (), now)
+        if each.low and each.at > began
+    ]
+    fresh = {(e.id, e.at): e for s in soak for e in s.log if (e.id, e.at) not in known and _is_grave(e, began, now)}
+    return found + [f"the BMC's log has a new entry: {entry.message}" for entry in fresh.values()]
+
+
+def _is_grave(entry: LogEntry, began: datetime, now: datetime) -> bool:
+    timed = entry.at.tzinfo is not None and began < entry.at <= now
+    return timed and entry.severity.lower() == "critical"
+
+
+def _verdicts(soak: Sequence[HardwareState], now: datetime) -> list[str]:
+    """What the detection itself says; a fan that is merely not yet known says nothing."""
+    return [
+        v.why.removesuffix(".") for v in judge(soak, now) if v.condition.value in {"failed", "degraded", "flapping"}
+    ]
+
+
+def _inventory(before: HardwareState | None, after: HardwareState) -> tuple[list[str], list[str]]:
+    if before is None:
+        return [], ["there is no observation from before the work: the inventory could not be compared"]
+    found = []
+    if before.serial and after.serial and before.serial != after.serial:
+        found.append(f"this is another machine: serial {after.serial}, before {before.serial}")
+    for key, value in sorted(before.inventory.items()):
+        now = after.inventory.get(key)
+        if now is None:
+            found.append(f"{key}: {value} before, nothing now")
+        elif now != value:
+            found.append(f"{key}: {value} before, {now} now")
+    notes = [] if before.inventory else ["the BMC told no inventory before the work: it could not be compared"]
+    return found, notes

@@ -1,0 +1,83 @@
+"""What the BMC's event log says of a sensor: which entries belong to it, and whether each tells of a fan that stood
+still or of one that turns healthily below a limit set too high."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from noout.domain.hardware import HardwareState, LogEntry
+
+CLOCK_SKEW = timedelta(hours=1)  # a BMC's clock may be off; further into the future is garbage
+HUNTING_FROM = 0.6  # share of the limit from which the trigger reading means: fix the limit
+
+_RISING = re.compile(r"de-?assert|returned to|back to|back within|within (normal|range)|cleared|recovered", re.I)
+_READING = re.compile(r"reading\s*[:=]?\s*(\d+(?:\.\d+)?)", re.I)
+_LIMIT = re.compile(r"(?:limit|threshold)\s*[:=<]?\s*(\d+(?:\.\d+)?)", re.I)
+_STOPPED = re.compile(r"\b0 ?rpm\b|stopped|stall|not (spinning|rotating)|fan (has )?fail|failure detected", re.I)
+_LOW = re.compile(r"lower|going low|below|speed ?low|too low|under ?speed", re.I)
+_DEEPEST = re.compile(r"non-?\s?recoverable", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One entry about one fan. ``low`` False: back in range. ``reading``/``limit`` where the entry names them."""
+
+    sensor: str
+    at: datetime
+    low: bool
+    stopped: bool
+    deepest: bool  # the lowest limit of all was crossed
+    reading: float | None
+    limit: float | None
+
+
+def crossings(
+    states: Sequence[HardwareState],
+    sensors: Iterable[str],
+    off: Sequence[tuple[datetime, datetime]],
+    now: datetime,
+) -> list[Crossing]:
+    """Every entry about one of the sensors, oldest first, each once however often it was polled."""
+    entries = {(e.id, e.at, e.message): e for state in states if state.reachable for e in state.log}
+    earliest = datetime(2000, 1, 1, tzinfo=now.tzinfo)
+    names = sorted(sensors, key=len, reverse=True)
+    found = []
+    for entry in entries.values():
+        usable = entry.at.tzinfo is not None and earliest < entry.at <= now + CLOCK_SKEW
+        if not usable or any(since <= entry.at <= until for since, until in off):
+            continue
+        sensor = entry.sensor.strip() or next((n for n in names if _names(entry.message, n)), "")
+        if sensor in names and (crossing := _crossing(sensor, entry)) is not None:
+            found.append(crossing)
+    return sorted(found, key=lambda each: (each.at, each.sensor, not each.low))
+
+
+def fan_sensors(states: Sequence[HardwareState]) -> set[str]:
+    """Sensors that the log itself says are fans: for a BMC whose readings are not to be had."""
+    entries = (entry for state in states for entry in state.log)
+    return {e.sensor.strip() for e in entries if "fan" in f"{e.sensor} {e.message}".lower()} - {""}
+
+
+def _names(message: str, sensor: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(sensor)}(?![\w-])", message, re.I) is not None
+
+
+def _crossing(sensor: str, entry: LogEntry) -> Crossing | None:
+    text = entry.message
+    rising = bool(_RISING.search(text)) or entry.severity.lower() in {"ok", "normal", "informational"}
+    stopped = bool(_STOPPED.search(text))
+    if not (rising or stopped or _LOW.search(text)):
+        return None
+    reading, limit = _READING.search(text), _LIMIT.search(text)
+    return Crossing(
+        sensor=sensor,
+        at=entry.at,
+        low=not rising,
+        stopped=stopped,
+        deepest=bool(_DEEPEST.search(text)),
+        reading=float(reading.group(1)) if reading else None,
+        limit=float(limit.group(1)) if limit else None,
+    )
