@@ -39,7 +39,8 @@ async def experiences_of(found: Installation, state: Maintenance) -> list[Experi
             continue
         samples = await found.measurements.samples(state.id, guest.id)
         moves = [move for move in state.moved if move.guest == guest.id]
-        accounts.append(experience(service, samples, state.opened_at, until, found.settings.probes.every_s, moves))
+        every_s = min(found.settings.probes.every_s, found.settings.probes.every_moving_s)
+        accounts.append(experience(service, samples, state.opened_at, until, every_s, moves))
     return accounts
 
 

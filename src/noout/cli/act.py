@@ -87,7 +87,13 @@ def hands_on(
     config: ConfigOption = None,
 ) -> None:
     """Say that the technician stands at the rack: redundancy is given up only after this."""
-    _tell(maintenance, MessageKind.HANDS_ON, "hands-on: data is held next, then the node is shut down", config, serial=serial)
+    _tell(
+        maintenance,
+        MessageKind.HANDS_ON,
+        "hands-on: data is held next, then the node is shut down",
+        config,
+        serial=serial,
+    )
 
 
 def pause(maintenance: IdArgument, config: ConfigOption = None) -> None:
@@ -126,7 +132,8 @@ def workorder(
                     f"{maintenance} has no work order yet", remedy="it is issued once the node is empty of guests"
                 )
             if link:
-                out.print(await issue_link(found.store, found.clock, found.base_url, maintenance), soft_wrap=True)
+                base_url = found.settings.serve.base_url or f"http://{found.settings.serve.listen}"
+                out.print(await issue_link(Maintenances(found).field_work(), base_url, maintenance), soft_wrap=True)
                 return
             if as_json:
                 print_json({"format": "noout.workorder", "version": 1, "work_order": encode(order)})

@@ -147,7 +147,7 @@ def make_report(
         provider=policy.provider,
         addressee=say("for", customer=customer.name, date=say.date(since), written=say.day(generated_at)),
         title=say("title.off" if about.called_off else "title", date=days),
-        lede=say.counted("lede", len(about.guests), n=say.in_words(len(about.guests))),
+        lede=say.counted("lede", len(about.affected), n=say.in_words(len(about.affected))),
         headline=_headline(about, say),
         worth=say("worth.estimate" if estimate else "worth"),
         columns=tuple(columns),

@@ -38,9 +38,9 @@ WORDS = {
     "for": "for {customer} · {date} · written {written}",
     "title": "What happened behind the scenes on {date}",
     "title.off": "Work we began and called off on {date}",
-    "lede.one": "Your service runs on a group of servers. One of those servers needed work by hand. "
+    "lede.one": "A server needed work by hand, and that touched one of your services. "
     "Here is what we did, what you could have noticed, and how we know.",
-    "lede.many": "Your {n} services run on a group of servers. One of those servers needed work by hand. "
+    "lede.many": "A server needed work by hand, and that touched {n} of your services. "
     "Here is what we did, what you could have noticed, and how we know.",
     "headline.under": "During the work, no pause longer than",
     "headline.longest": "During the work, the longest pause was",

@@ -38,9 +38,9 @@ WORDS = {
     "for": "para {customer} · {date} · escrito el {written}",
     "title": "Lo que pasó entre bastidores el {date}",
     "title.off": "Un trabajo que empezamos y suspendimos el {date}",
-    "lede.one": "Su servicio funciona en un grupo de servidores. En uno de ellos había que trabajar a mano. "
+    "lede.one": "Había que trabajar a mano en un servidor, y eso afectó a uno de sus servicios. "
     "Aquí contamos lo que hicimos, lo que usted pudo notar y cómo lo sabemos.",
-    "lede.many": "Sus {n} servicios funcionan en un grupo de servidores. En uno de ellos había que trabajar a mano. "
+    "lede.many": "Había que trabajar a mano en un servidor, y eso afectó a {n} de sus servicios. "
     "Aquí contamos lo que hicimos, lo que usted pudo notar y cómo lo sabemos.",
     "headline.under": "Durante el trabajo, ninguna pausa de más de",
     "headline.longest": "Durante el trabajo, la pausa más larga fue de",

@@ -38,10 +38,10 @@ WORDS = {
     "for": "voor {customer} · {date} · geschreven op {written}",
     "title": "Wat er op {date} achter de schermen gebeurde",
     "title.off": "Werk dat we op {date} begonnen en afbraken",
-    "lede.one": "Uw dienst draait op een groep servers. Aan een van die servers moest met de hand worden gewerkt. "
+    "lede.one": "Aan een server moest met de hand worden gewerkt, en dat raakte een van uw diensten. "
     "Hier leest u wat we deden, wat u ervan had kunnen merken en hoe we dat weten.",
-    "lede.many": "Uw {n} diensten draaien op een groep servers. Aan een van die servers moest met de hand worden "
-    "gewerkt. Hier leest u wat we deden, wat u ervan had kunnen merken en hoe we dat weten.",
+    "lede.many": "Aan een server moest met de hand worden gewerkt, en dat raakte {n} van uw diensten. "
+    "Hier leest u wat we deden, wat u ervan had kunnen merken en hoe we dat weten.",
     "headline.under": "Tijdens het werk geen pauze langer dan",
     "headline.longest": "Tijdens het werk was de langste pauze",
     "headline.ongoing": "Aan het eind van onze meting",

@@ -16,6 +16,8 @@ from noout.web.api.technician import remember_device, technician_api
 from noout.web.services import WebServices
 from noout.web.technician.pages import technician_pages
 
+__all__ = ["HEADERS", "WebServices", "create_app", "make_server", "status_of"]
+
 # No inline style or script anywhere; nobody frames us; a link's token leaves in no Referer header and in no cache.
 HEADERS = {
     "Content-Security-Policy": (

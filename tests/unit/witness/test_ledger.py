@@ -126,6 +126,15 @@ def test_the_longest_blackout_of_out_and_back_is_kept_beside() -> None:
     assert account.blackout_ms == 88
 
 
+def test_calm_and_dense_questions_together_keep_the_coarser_resolution() -> None:
+    calm = [Sample(GUEST, at(10 * n), True) for n in range(1, 4)]
+    dense = [Sample(GUEST, at(30 + n), n != 5) for n in range(1, 11)]
+    account = experience(SERVICE, [*calm, *dense], START, at(40), EVERY_S, (moved(MoveKind.LIVE, 31, 38),))
+    assert (account.every_s, account.resolution_s, account.longest_gap_s) == (0.1, 1.0, 1.0)
+    (gap,) = account.interruptions
+    assert (gap.length, gap.resolution_s, gap.cause) == (timedelta(milliseconds=200), 0.1, Cause.MOVE)
+
+
 answers = st.text(alphabet="+-.~", min_size=1, max_size=60)
 
 
