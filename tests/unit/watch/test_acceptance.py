@@ -57,8 +57,6 @@ def test_a_fan_that_still_stops_is_found_by_the_log():
 def test_log_entries_from_before_the_soak_are_not_held_against_it():
     text = "FAN1A: Lower Critical - going low asserted, reading 0 RPM"
     off = LogEntry("90", after(100_010), "Critical", text, "FAN1A")
-        "90", after(100_010), "Critical", "FAN1A: Lower Critical - going low asserted, reading 0 RPM", "FAN1A"
-    )
     found = acceptance(BEFORE, soak(10, log=(*BEFORE.log, off)), the_fault(), after(100_660), soak_s=600)
     assert found.ok
 
