@@ -13,7 +13,7 @@ from noout.lab.world.model import Ceph, Cluster, Mgr, Mon, Osd, Task
 
 GROUP_FLAGS = frozenset({"noup", "nodown", "noout", "noin"})
 FLAGS = GROUP_FLAGS | {"pause", "nobackfill", "norebalance", "norecover", "noscrub", "nodeep-scrub", "nosnaptrim"}
-TAKE_OVER_S = 25.0  # mons wait so long for a beacon before they replace a mgr that died silently
+BEACON_GRACE_S = 30.0  # however a mgr ended, the mons believe in it so long; then a standby takes over, or none
 
 
 class CephLaws(CephDataLaws):
@@ -161,7 +161,8 @@ class CephLaws(CephDataLaws):
             ceph.mgrs[which].running = False
             self.note(cluster, f"mgr.{which} stopped")
             if ceph.mgr_active == which:
-                self._mgr_gone(cluster, TAKE_OVER_S if silent else 2.0)
+                self._frozen[cluster.name] = self._count_states(cluster)
+                self.after(BEACON_GRACE_S, lambda: self._mgr_missed(cluster, which))
 
     def daemon_start(self, cluster: Cluster, name: str) -> None:
         ceph = self._ceph(cluster)
@@ -185,7 +186,9 @@ class CephLaws(CephDataLaws):
         elif kind == "mgr" and not ceph.mgrs[which].running:
             ceph.mgrs[which].running = True
             self.note(cluster, f"mgr.{which} started")
-            if not self.mgr_available(cluster):
+            if ceph.mgr_active == which:  # the old one is known to be gone now
+                self._mgr_gone(cluster, 2.0)
+            elif not ceph.mgr_active:
                 self.after(2.0, lambda: self._mgr_takes_over(cluster))
 
     def _mon_changes(self, cluster: Cluster, mon: Mon, running: bool) -> None:
@@ -207,6 +210,12 @@ class CephLaws(CephDataLaws):
             return
         self.note(cluster, f"mgr.{ceph.mgr_active} failed by command")
         self._mgr_gone(cluster, 1.5)
+
+    def _mgr_missed(self, cluster: Cluster, name: str) -> None:
+        """The mons notice that the active mgr has been silent."""
+        ceph = self._ceph(cluster)
+        if ceph.mgr_active == name and not ceph.mgrs[name].running:
+            self._mgr_gone(cluster, 0.0)
 
     def _mgr_gone(self, cluster: Cluster, seconds: float) -> None:
         ceph = self._ceph(cluster)

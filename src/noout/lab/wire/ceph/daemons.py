@@ -104,13 +104,19 @@ def _standbys(cluster: Cluster, ceph: Ceph) -> list[str]:
     ]
 
 
+def mgr_believed(ceph: Ceph) -> bool:
+    """What the maps call available: a mgr that ended is believed in until the mons have missed its beacons."""
+    return bool(ceph.mgr_active)
+
+
 def mgr_available(ceph: Ceph) -> bool:
+    """Is there a mgr that answers?"""
     return bool(ceph.mgr_active) and ceph.mgrs[ceph.mgr_active].running
 
 
 def mgr_dump(laws: Laws, cluster: Cluster, ceph: Ceph) -> Document:
     ip = cluster.nodes[ceph.mgr_active].ip if ceph.mgr_active in cluster.nodes else "-"
-    available = mgr_available(ceph)
+    available = mgr_believed(ceph)
     return {
         "epoch": 20,
         "flags": 0,
@@ -139,7 +145,7 @@ def mgr_dump(laws: Laws, cluster: Cluster, ceph: Ceph) -> Document:
 def mgr_stat(cluster: Cluster, ceph: Ceph) -> Document:
     return {
         "epoch": 20,
-        "available": mgr_available(ceph),
+        "available": mgr_believed(ceph),
         "active_name": ceph.mgr_active,
         "num_standby": len(_standbys(cluster, ceph)),
     }
@@ -148,7 +154,7 @@ def mgr_stat(cluster: Cluster, ceph: Ceph) -> Document:
 def mgrmap_brief(cluster: Cluster, ceph: Ceph) -> Document:
     """The mgrmap of ``ceph -s``."""
     standbys = len(_standbys(cluster, ceph))
-    return {"available": mgr_available(ceph), "num_standbys": standbys, "modules": [], "services": {}}
+    return {"available": mgr_believed(ceph), "num_standbys": standbys, "modules": [], "services": {}}
 
 
 def mds_stat(ceph: Ceph) -> Document:
@@ -166,7 +172,7 @@ def versions(laws: Laws, cluster: Cluster, ceph: Ceph) -> Document:
     line = version_line(ceph)
     counts = {
         "mon": len(laws.ceph_quorum(cluster)),
-        "mgr": int(mgr_available(ceph)) + len(_standbys(cluster, ceph)),
+        "mgr": int(mgr_believed(ceph)) + len(_standbys(cluster, ceph)),
         "osd": sum(o.up for o in ceph.osds.values()),
         "mds": int(ceph.mds_active is not None),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noout.lab.wire.ceph.daemons import mgr_available, mgrmap_brief, quorum
+from noout.lab.wire.ceph.daemons import mgr_available, mgr_believed, mgrmap_brief, quorum
 from noout.lab.wire.ceph.maps import Document, hosts, osd_stat, release, stamp
 from noout.lab.wire.ceph.pgs import pgmap, views
 from noout.lab.world.laws import Laws
@@ -74,7 +74,7 @@ def health(laws: Laws, cluster: Cluster, ceph: Ceph, detail: bool) -> Document:
     checks: dict[str, Document] = {}
     names = laws.ceph_quorum(cluster)
     lost = [mon for mon in ceph.mons.values() if mon.name not in names]
-    if not mgr_available(ceph):
+    if not mgr_believed(ceph):
         checks["MGR_DOWN"] = _check("no active mgr", 0, [])
     if lost:
         lines = [
