@@ -179,8 +179,20 @@ class CephDataLaws(HaLaws):
             for osd in list(pg.behind):
                 if osd not in pg.up and osd not in pg.acting:
                     del pg.behind[osd]
+            self._rescue(cluster, ceph, pg)
         self._start_copying(cluster)
         self._io_check(cluster)
+
+    def _rescue(self, cluster: Cluster, ceph: Ceph, pg: Pg) -> None:
+        """Below min_size the newcomers take part at once, however empty: the PG serves again and fills them."""
+        leaving = [o for o in pg.acting if o not in pg.up]
+        short = 0 < len(ceph_pgs.live(ceph, pg)) < pool_of(ceph, pg.pgid).min_size
+        if not short or not leaving or any(ceph.osds[o].up for o in leaving):
+            return
+        for osd in leaving:
+            self._stale[cluster.name, pg.pgid, osd] = ceph.osds[osd].down_since or self.now
+            pg.behind.pop(osd, None)
+        pg.acting = list(pg.up)
 
     def _to_copy(self, cluster: Cluster, ceph: Ceph, pg: Pg, osd: int) -> int:
         """All of the PG; from a copy that a down OSD kept, only what was written since."""

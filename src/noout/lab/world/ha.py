@@ -16,6 +16,7 @@ from noout.lab.world.kernel import LawError
 from noout.lab.world.model import Cluster, HaResource, HaRule, Task
 
 LRM_S = 5.0
+LRM_OFFSET_S = 4.7  # the LRMs work shortly before the CRM, and half-way between its rounds
 
 
 class HaLaws(CrmLaws):
@@ -122,7 +123,7 @@ class HaLaws(CrmLaws):
             phase = self._phase(cluster)
             waking = self._waking[cluster.name] = self._waking.get(cluster.name, 0) + 1
             self.at(self.now + (phase - self.now) % CRM_S, lambda: self._crm_round(cluster, waking))
-            self.at(self.now + (phase + 0.7 - self.now) % LRM_S, lambda: self._lrm_round(cluster, waking))
+            self.at(self.now + (phase + LRM_OFFSET_S - self.now) % LRM_S, lambda: self._lrm_round(cluster, waking))
 
     def _crm_round(self, cluster: Cluster, waking: int) -> None:
         if waking != self._waking[cluster.name]:
@@ -165,7 +166,7 @@ class HaLaws(CrmLaws):
                 cluster.ha.timestamp = max(cluster.ha.timestamp, self.now - (self.now - phase) % CRM_S)
             for name, lrm in cluster.ha.lrm.items():
                 if cluster.nodes[name].online:
-                    lrm.timestamp = max(lrm.timestamp, self.now - (self.now - phase - 0.7) % LRM_S)
+                    lrm.timestamp = max(lrm.timestamp, self.now - (self.now - phase - LRM_OFFSET_S) % LRM_S)
 
     def _lrm_round(self, cluster: Cluster, waking: int) -> None:
         if waking != self._waking[cluster.name]:

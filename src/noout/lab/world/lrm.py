@@ -31,6 +31,8 @@ class LrmLaws(MigrationLaws):
         lrm.timestamp = self.now
         asked = bool(ha.node_request.get(name, {}).get("maintenance"))
         leaving = (cluster.name, name) in self._leaving
+        if (cluster.name, name) in self._closing_nodes and not leaving:
+            return
         lrm.mode = "maintenance" if asked or leaving else "active"
         mine = [s for s in ha.services.values() if s.node == name]
         held = lrm.state in ("active", "maintenance")
@@ -62,10 +64,16 @@ class LrmLaws(MigrationLaws):
         if guest.lock or (cluster.name, guest.node) in self._closing_nodes:
             return 0
         key = (cluster.name, service.sid)
+        target = service.target
 
         def done(ok: bool) -> None:
-            self._workers[key] = ok
+            """A move is judged by where the guest is, as the real LRM looks for its configuration."""
+            self._workers[key] = guest.node == target if target else ok
             self._ha_wake(cluster)
+
+        if guest.node != service.node:  # somebody else has it: nothing can be done with it from here
+            done(False)
+            return 0
 
         if service.state in ("migrate", "relocate") and service.target:
             if service.uid in cluster.ha.lrm[service.node].results:

@@ -44,6 +44,8 @@ class MigrationLaws(GuestLaws):
         guest = self.guest(cluster, vmid)
         source = guest.node
         self.node(cluster, target)
+        if not cluster.nodes[source].online:
+            raise LawError(f"hostname lookup or connection to '{source}' failed", 595)
         if target == source:
             raise LawError("Parameter verification failed.", 400, {"target": "target is local node."})
         if guest.lock:

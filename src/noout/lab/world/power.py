@@ -85,9 +85,10 @@ class PowerLaws(CephLaws):
 
     def _close(self, cluster: Cluster, node: str, reboot: bool) -> None:
         """Freeze or give up the HA services, shut the guests down, wait for them."""
-        key = (cluster.name, node)
-        self._leaving.discard(key)
-        self._closing_nodes.add(key)
+        self._closing_nodes.add((cluster.name, node))
+        if (cluster.name, node) not in self._leaving and node in cluster.ha.lrm:
+            cluster.ha.lrm[node].mode = "restart" if reboot else "shutdown"
+        self._ha_wake(cluster)
         for service in cluster.ha.services.values():
             if service.node == node and service.state == "started" and reboot and cluster.ha.armed:
                 service.state = "freeze"
