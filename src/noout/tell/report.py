@@ -16,7 +16,7 @@ from noout.domain.customers import Customer
 from noout.domain.impact import Experience
 from noout.domain.journal import Event, Kind
 from noout.domain.maintenance import Maintenance
-from noout.tell.say import Say
+from noout.tell.say import NBSP, Say
 from noout.tell.story import Chapter, tell_story
 from noout.tell.subject import Subject, make_subject
 from noout.tell.table import ServiceRow, service_rows
@@ -249,7 +249,7 @@ def _estimate(about: Subject, say: Say, policy: Policy) -> Column | None:
         "est",
         say("est.tag"),
         say("est.title"),
-        f"{say.span(off + low)} – {say.span(off + high)}",
+        f"{say.span(off + low)}{NBSP}– {say.span(off + high)}",
         say("est.text", names=say.names(carried)),
         say("est.fine", off=say.span(off), low=say.span(low), high=say.span(high)),
     )

@@ -118,7 +118,7 @@ class Say:
             return f"{self.day(since)}, {self.clock(since)} – {self.day(until)}, {self.clock(until)}"
         if self._hm(since) == self._hm(until):
             return self.clock(since)
-        return self("clock", time=f"{self._hm(since)} – {self._hm(until)}")
+        return self("clock", time=f"{self._hm(since)}{NBSP}–{NBSP}{self._hm(until)}")
 
     def day(self, at: datetime) -> str:
         """17 November."""
@@ -139,7 +139,7 @@ class Say:
         if first.date() == last.date():
             return self.day(since)
         if (first.year, first.month) == (last.year, last.month):
-            return self("date", day=f"{first.day} – {last.day}", month=self(f"month.{first.month}"))
+            return self("date", day=f"{first.day}{NBSP}–{NBSP}{last.day}", month=self(f"month.{first.month}"))
         return f"{self.day(since)} – {self.day(until)}"
 
     def names(self, names: Sequence[str]) -> str:

@@ -71,7 +71,9 @@ def test_no_pause_is_shown_shorter_than_it_was_nor_as_nothing(micros: int) -> No
 def test_each_language_writes_times_dates_and_lists_its_own_way() -> None:
     start = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
     end = start + timedelta(minutes=51)
-    shown = {language: Say(language, "Europe/Amsterdam").clocks(start, end) for language in LANGUAGES}
+    shown = {
+        language: Say(language, "Europe/Amsterdam").clocks(start, end).replace(NBSP, " ") for language in LANGUAGES
+    }
     assert shown == {"en": "10:00 – 10:51", "nl": "10.00 – 10.51 uur", "es": "10:00 – 10:51"}
     dates = {language: Say(language).date(start).replace(NBSP, " ") for language in LANGUAGES}
     assert dates == {"en": "17 November 2026", "nl": "17 november 2026", "es": "17 de noviembre de 2026"}
