@@ -86,8 +86,9 @@ class PowerLaws(CephLaws):
     def _close(self, cluster: Cluster, node: str, reboot: bool) -> None:
         """Freeze or give up the HA services, shut the guests down, wait for them."""
         self._closing_nodes.add((cluster.name, node))
-        if (cluster.name, node) not in self._leaving and node in cluster.ha.lrm:
-            cluster.ha.lrm[node].mode = "restart" if reboot else "shutdown"
+        lrm = cluster.ha.lrm.get(node)
+        if lrm is not None and lrm.mode == "active":  # maintenance mode stays what it is
+            lrm.mode = "restart" if reboot else "shutdown"
         self._ha_wake(cluster)
         for service in cluster.ha.services.values():
             if service.node == node and service.state == "started" and reboot and cluster.ha.armed:
