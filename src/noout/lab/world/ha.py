@@ -114,7 +114,9 @@ class HaLaws(CrmLaws):
         self._ha_wake(cluster)
 
     def _phase(self, cluster: Cluster) -> float:
-        return between(0, CRM_S, self.world.seed, "crm", cluster.name)
+        if cluster.name not in self._phases:
+            self._phases[cluster.name] = between(0, CRM_S, self.world.seed, "crm", cluster.name)
+        return self._phases[cluster.name]
 
     def _ha_wake(self, cluster: Cluster) -> None:
         asleep = self._awake.get(cluster.name, 0) <= 0

@@ -17,6 +17,7 @@ class LrmLaws(MigrationLaws):
         # By (cluster, sid): None while an LRM worker is busy, then whether it succeeded.
         self._workers: dict[tuple[str, str], bool | None] = {}
         self._awake: dict[str, int] = {}  # rounds still to run before a cluster at rest is left alone
+        self._phases: dict[str, float] = {}  # where in its ten seconds a cluster's CRM works
         self._waking: dict[str, int] = {}  # how often a cluster's rounds were begun anew
         self._lost_at: dict[tuple[str, str], float] = {}  # when a node went away
         self._released: set[tuple[str, str]] = set()  # nodes that gave their agent lock back before they went
