@@ -145,6 +145,16 @@ async def test_the_page_works_by_plain_forms(world: World) -> None:
         assert "You may leave." in (await phone.get(f"/w/{token}")).text
 
 
+async def test_what_was_opened_can_be_given_back_while_the_work_is_called_off(world: World) -> None:
+    token = await link(world)
+    world.make_safe()
+    world.answer_all()
+    world.m = replace(world.m, phase=Phase.ABORTING, aborting=True)
+    async with world.client() as phone:
+        assert (await phone.get(f"{API}/{token}")).json()["touch"] == "do-not-touch"
+        assert (await phone.post(f"{API}/{token}/sign-off")).status_code == 202
+
+
 async def test_a_check_not_on_the_list_is_refused(world: World) -> None:
     token = await link(world)
     world.make_safe()

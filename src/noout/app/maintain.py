@@ -12,9 +12,10 @@ from noout.app.sentences import sentence
 from noout.app.technician import FieldWork
 from noout.app.touch import Sight
 from noout.codec import encode
+from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest, NodeId
 from noout.domain.errors import NooutError, Refused, UsageError
-from noout.domain.hardware import Fault
+from noout.domain.hardware import Fault, HardwareState
 from noout.domain.journal import Event, Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Mode, Plan
 from noout.run.fold import fold
@@ -135,12 +136,19 @@ class Maintenances:
         found, node = self.found, state.node
         ceph = found.cephs.get(node.cluster)
         host = found.crush_host(node)
-        hardware = await found.bmcs[node].observe(log=False) if node in found.bmcs else None
-        try:
-            held = await ceph.observe() if ceph is not None else None
-        except NooutError:
-            held = None
-        return Sight(hardware, held, host or "", has_ceph=ceph is not None and host is not None)
+
+        async def hardware() -> HardwareState | None:
+            return await found.bmcs[node].observe(log=False) if node in found.bmcs else None
+
+        async def held() -> CephState | None:
+            try:
+                return await ceph.observe() if ceph is not None else None
+            except NooutError:
+                return None
+
+        # Side by side: the verdict is only as fresh as the older of the two.
+        seen, data = await asyncio.gather(hardware(), held())
+        return Sight(seen, data, host or "", has_ceph=ceph is not None and host is not None)
 
     # --- carrying out and following ------------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ from noout.ports import Clock
 LINK_VALID_S = 12 * 3600.0
 SERIAL_TAIL = 4  # so many characters of the serial are shown; only who stands there can read the rest
 _NOTE_MAX = 2000
-_FINDINGS_IN = (Phase.HOLDING, Phase.REPAIR)
 
 
 class NoSuchLink(NooutError):
@@ -242,18 +241,21 @@ def _no_hands_on(m: Maintenance, arrived: bool) -> str:
     return "this work is over"
 
 
+def _in_hand(m: Maintenance) -> bool:
+    """Off and not back yet: also while the work is being called off, for what was opened must be closed and given back."""
+    return m.open and m.node_off_at is not None and m.node_on_at is None
+
+
 def _no_finding(m: Maintenance, given_back: bool) -> str:
     if given_back:
         return "you signed off already"
-    if m.phase in _FINDINGS_IN or (m.phase is Phase.EVACUATED and m.hands_on_at is not None):
-        return ""
-    return f"the checklist opens when {m.node.name} is off and its data held"
+    return "" if _in_hand(m) else f"the checklist opens when {m.node.name} is off and its data held"
 
 
 def _no_sign_off(m: Maintenance, given_back: bool, lines: Sequence[CheckLine]) -> str:
     if given_back:
         return "you signed off already"
-    if m.phase is not Phase.REPAIR:
+    if not _in_hand(m):
         return f"it is not yours to give back: {m.node.name} has not been handed to you, or not any more"
     left = [line.check.text for line in lines if line.check.required and line.answer is None]
     if left:

@@ -132,11 +132,10 @@ def make_report(
     if estimate is not None:
         columns.insert(1, estimate)
     days = say.days(since, until)
-    head = events[-1].digest if events else ""
     measured = about.measured
     return Report(
         version=VERSION,
-        maintenance=_reference(m, head),
+        maintenance=_reference(m, events),
         customer=customer.name,
         language=say.language,
         timezone=say.zone_name,
@@ -161,14 +160,16 @@ def make_report(
         possible=_possible(about, say),
         words_title=say("words"),
         words=_words(say, with_estimate=estimate is not None),
-        seal=_seal(m, say, policy, head, closed=any(event.kind == Kind.CLOSED for event in events)),
+        seal=_seal(m, say, policy, events, closed=any(event.kind == Kind.CLOSED for event in events)),
         measurements=about.experiences,
     )
 
 
-def _reference(m: Maintenance, head: str) -> str:
-    """The maintenance's id, unless it holds the node's name: that is not the customer's to know."""
-    return m.id if m.node.name not in m.id else head[:12]
+def _reference(m: Maintenance, events: Sequence[Event]) -> str:
+    """The maintenance's id, or, where that holds the node's name (not the customer's to know), its first event's."""
+    if m.node.name not in m.id:
+        return m.id
+    return events[0].digest[:12] if events else ""
 
 
 def _headline(about: Subject, say: Say) -> Headline:
@@ -283,6 +284,7 @@ def _words(say: Say, *, with_estimate: bool) -> tuple[Term, ...]:
     return tuple(Term(say(f"word.{name}"), say(f"word.{name}.text")) for name in names)
 
 
-def _seal(m: Maintenance, say: Say, policy: Policy, head: str, *, closed: bool) -> Seal:
-    text = say("seal", id=_reference(m, head))
+def _seal(m: Maintenance, say: Say, policy: Policy, events: Sequence[Event], *, closed: bool) -> Seal:
+    text = say("seal", id=_reference(m, events))
+    head = events[-1].digest if events else ""
     return Seal(policy.provider, text if closed or not m.open else f"{text} {say('seal.open')}", head)
