@@ -242,7 +242,7 @@ def _no_hands_on(m: Maintenance, arrived: bool) -> str:
 
 
 def _in_hand(m: Maintenance) -> bool:
-    """Off and not back yet: also while the work is being called off, for what was opened must be closed and given back."""
+    """Off and not back yet: while the work is called off too, for what was opened must be closed and given back."""
     return m.open and m.node_off_at is not None and m.node_on_at is None
 
 
