@@ -1,0 +1,55 @@
+"""What a run needs of the program around it: its doors, and the rooms it asks for plans, work orders and judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from noout.domain.ceph import CephState
+from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.maintenance import Json, Maintenance, Observation, Plan
+from noout.domain.workorder import WorkOrder
+from noout.ports import Clock, Journal
+from noout.steps.site import Site
+
+MakePlan = Callable[[ClusterState, CephState | None, NodeId, datetime, Plan | None], Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The acceptance's answer. ``ok`` None: not yet, ask again at ``until``."""
+
+    ok: bool | None
+    reasons: tuple[str, ...] = ()
+    until: datetime | None = None
+    evidence: Mapping[str, Json] = field(default_factory=dict)
+
+
+async def nobody_is_silent(m: Maintenance) -> frozenset[GuestId]:
+    return frozenset()
+
+
+@dataclass(slots=True)
+class Sighting:
+    """How far a migration had come when it last moved on; lost with the process, and then begun anew."""
+
+    transferred_bytes: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``sightings`` is scratch memory for the stall detector, never a truth."""
+
+    journal: Journal
+    clock: Clock
+    site: Callable[[NodeId], Site]
+    make_plan: MakePlan
+    make_work_order: Callable[[Maintenance], WorkOrder]
+    accept: Callable[[Maintenance, Observation], Awaitable[Answer]]
+    silent: Callable[[Maintenance], Awaitable[frozenset[GuestId]]] = nobody_is_silent
+    soak_s: float = 600.0
+    probation_s: float = 7 * 86400.0
+    stall_s: float = 60.0
+    sightings: dict[str, Sighting] = field(default_factory=dict)

@@ -1,0 +1,87 @@
+"""What a message that was taken into the journal changes. A refused one changes nothing but ``seen``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from noout.domain.cluster import GuestId
+from noout.domain.journal import Event, MessageKind
+from noout.domain.maintenance import Maintenance, Phase
+from noout.domain.workorder import Answer, Finding
+
+
+def on_message(m: Maintenance, event: Event) -> Maintenance:
+    m = replace(m, messages_seen=m.messages_seen | {event.data["key"]})
+    handler = _HANDLERS.get(event.data.get("kind", ""))
+    return m if handler is None or event.data.get("refused") else handler(m, event)
+
+
+def _said_at(event: Event) -> datetime:
+    at = event.data.get("at")
+    return datetime.fromisoformat(at) if at else event.at
+
+
+def _approve(m: Maintenance, event: Event) -> Maintenance:
+    return replace(m, approved_by=event.actor)
+
+
+def _hands_on(m: Maintenance, event: Event) -> Maintenance:
+    serial = event.data.get("data", {}).get("serial")
+    return replace(m, hands_on_by=event.actor, hands_on_at=_said_at(event), hands_on_serial=serial)
+
+
+def _finding(m: Maintenance, event: Event) -> Maintenance:
+    """The latest answer to a check counts."""
+    data = event.data.get("data", {})
+    finding = Finding(data["check"], Answer(data["answer"]), data.get("note", ""), _said_at(event), event.actor)
+    return replace(m, findings=(*(each for each in m.findings if each.check != finding.check), finding))
+
+
+def _sign_off(m: Maintenance, event: Event) -> Maintenance:
+    return replace(m, signed_off_by=event.actor, signed_off_at=_said_at(event))
+
+
+def _pause(m: Maintenance, event: Event) -> Maintenance:
+    return replace(m, paused=True)
+
+
+def _resume(m: Maintenance, event: Event) -> Maintenance:
+    """Go on: failures are forgiven, known silences accepted, a failed acceptance is judged anew."""
+    silent = {GuestId.parse(each.subject) for each in m.blockers if each.code == "guest.silent"}
+    left = {GuestId.parse(each) for each in event.data.get("data", {}).get("leave", [])}
+    facts = dict(m.facts)
+    failed_acceptance = not (facts.get("acceptance") or {"ok": True})["ok"]
+    if failed_acceptance:
+        del facts["acceptance"]
+    return replace(
+        m, paused=False, failed={}, why_failed={}, failed_at={}, facts=facts, blockers=(),
+        acceptance_until=None if failed_acceptance else m.acceptance_until,
+        silence_accepted=m.silence_accepted | silent, left_away=m.left_away | left,
+        replan_wanted_at=event.at if any(b.code.startswith("target.") for b in m.blockers) else m.replan_wanted_at,
+    )  # fmt: skip
+
+
+def _abort(m: Maintenance, event: Event) -> Maintenance:
+    reason = event.data.get("data", {}).get("reason", "")
+    return replace(
+        m, aborting=True, abort_reason=reason, paused=False, phase=Phase.ABORTING, blockers=(),
+        failed={}, why_failed={}, failed_at={},
+    )  # fmt: skip
+
+
+def _confirm(m: Maintenance, event: Event) -> Maintenance:
+    return replace(m, confirmed=m.confirmed | {event.data["data"]["action"]})
+
+
+_HANDLERS: Mapping[str, Callable[[Maintenance, Event], Maintenance]] = {
+    MessageKind.APPROVE: _approve,
+    MessageKind.HANDS_ON: _hands_on,
+    MessageKind.FINDING: _finding,
+    MessageKind.SIGN_OFF: _sign_off,
+    MessageKind.PAUSE: _pause,
+    MessageKind.RESUME: _resume,
+    MessageKind.ABORT: _abort,
+    MessageKind.CONFIRM: _confirm,
+}

@@ -1,0 +1,76 @@
+"""Messages that people left, taken into the journal: each once, in order, with the reason where one is refused."""
+
+from __future__ import annotations
+
+from noout.domain.journal import Kind, Message, MessageKind
+from noout.domain.maintenance import Maintenance
+from noout.domain.workorder import Answer
+from noout.run.record import Record
+from noout.steps.checks import same_serial
+
+FOR_THE_RUN = frozenset(kind for kind in MessageKind if kind not in (MessageKind.LINK, MessageKind.LINK_OPENED))
+
+
+async def take_messages(record: Record) -> None:
+    """Append every message not seen yet. A refused one is journalled too: who was told no, and why."""
+    for message in await record.journal.messages(record.m.id):
+        if message.kind not in FOR_THE_RUN or message.key in record.m.messages_seen:
+            continue
+        data = {
+            "key": message.key,
+            "kind": str(message.kind),
+            "at": message.at.isoformat(),
+            "data": dict(message.data),
+        }
+        if why := refusal(record.m, message):
+            data["refused"] = why
+        await record.write(Kind.MESSAGE, data, message.actor)
+
+
+def refusal(m: Maintenance, message: Message) -> str:
+    """Why this message is not accepted now; "" when it is."""
+    match message.kind:
+        case MessageKind.HANDS_ON:
+            return _no_hands_on(m, str(message.data.get("serial") or ""))
+        case MessageKind.FINDING:
+            return _no_finding(m, message)
+        case MessageKind.SIGN_OFF:
+            return _no_sign_off(m)
+        case MessageKind.CONFIRM if not isinstance(message.data.get("action"), str):
+            return "it does not say which action is confirmed"
+        case MessageKind.ABORT if m.aborting:
+            return "it is being aborted already"
+    return ""
+
+
+def _no_hands_on(m: Maintenance, serial: str) -> str:
+    if m.work_order is None or m.aborting:
+        return "there is no work order: the node is not ready for hands"
+    if m.hands_on_by is not None:
+        return f"{m.hands_on_by} is at the node already"
+    wanted = m.work_order.location.serial
+    if wanted and not same_serial(wanted, serial):
+        return f"the serial does not match the work order: read {serial or 'nothing'}; this is another machine"
+    return ""
+
+
+def _no_finding(m: Maintenance, message: Message) -> str:
+    if m.work_order is None or m.node_off_at is None:
+        return "the checklist opens when the node is off and its data held"
+    if m.signed_off_by is not None:
+        return "it was signed off already"
+    if message.data.get("check") not in {check.key for check in m.work_order.checks}:
+        return f"{message.data.get('check')!r} is not on this checklist"
+    if message.data.get("answer") not in set(Answer):
+        return f"{message.data.get('answer')!r} is no answer"
+    return ""
+
+
+def _no_sign_off(m: Maintenance) -> str:
+    if m.work_order is None or m.node_off_at is None:
+        return "the node is not the technician's to give back"
+    if m.signed_off_by is not None:
+        return "it was signed off already"
+    answered = {finding.check for finding in m.findings}
+    left = [check.text for check in m.work_order.checks if check.required and check.key not in answered]
+    return f"{len(left)} checks have no answer: {left[0]}" if left else ""

@@ -1,0 +1,74 @@
+"""One observation for one step: everything it may rest on, looked at now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from noout.domain.cluster import GuestId, MigrationProgress, Task
+from noout.domain.errors import NooutError
+from noout.domain.maintenance import Maintenance, Observation, Pending
+from noout.run.context import Context, Sighting
+from noout.steps import checks
+from noout.steps.guest_effects import MOVING_KINDS
+from noout.steps.site import Site
+from noout.steps.step import Sight
+
+
+async def look(ctx: Context, m: Maintenance, sees: frozenset[Sight]) -> Observation:
+    """Raises what the doors raise: nothing is decided on half a picture (a mute BMC is part of the picture)."""
+    site = ctx.site(m.node)
+    cluster = await site.hypervisor.observe()
+    ceph = await site.ceph.observe() if site.ceph is not None else None
+    hardware = await site.bmc.observe(log=False) if "hardware" in sees else None
+    seen = Observation(ctx.clock.now(), cluster, ceph, hardware, await ctx.silent(m))
+    if "ok-to-stop" in sees and site.ceph is not None:
+        osds = [osd.id for osd in checks.osds_of_node(m, seen) if osd.up]
+        answer = await site.ceph.ok_to_stop(osds) if osds and ceph is not None and ceph.fresh else None
+        seen = replace(seen, ok_to_stop=answer)
+    tasks, progress, stalled = await _moves(ctx, m, seen, site)
+    return replace(seen, tasks=tasks, progress=progress, stalled=stalled)
+
+
+def adopted(pending: Pending, seen: Observation) -> str | None:
+    """The UPID of a running migration of this pending move's guest, when we do not know one yet."""
+    if pending.upid or pending.action.verb not in ("migrate", "ha-migrate"):
+        return None
+    vmid = pending.action.subject.rpartition("/")[2]
+    running = (each for each in seen.cluster.running_tasks if each.kind in MOVING_KINDS and each.subject == vmid)
+    return next((task.upid for task in running), None)
+
+
+async def _moves(
+    ctx: Context, m: Maintenance, seen: Observation, site: Site
+) -> tuple[dict[str, Task], dict[GuestId, MigrationProgress], frozenset[GuestId]]:
+    """What the tasks of pending actions say; a task that cannot be read now says nothing."""
+    tasks: dict[str, Task] = {}
+    progress: dict[GuestId, MigrationProgress] = {}
+    stalled: set[GuestId] = set()
+    for pending in m.pending:
+        upid = pending.upid or adopted(pending, seen)
+        if upid is None:
+            continue
+        try:
+            tasks[upid] = await site.hypervisor.task(upid)
+            if pending.action.verb not in ("migrate", "ha-migrate"):
+                continue
+            found = await site.hypervisor.progress(upid)
+        except NooutError:
+            continue
+        guest = GuestId.parse(pending.action.subject)
+        if found is not None:
+            progress[guest] = found
+        if tasks[upid].running and _stands_still(ctx, upid, found, seen):
+            stalled.add(guest)
+    return tasks, progress, frozenset(stalled)
+
+
+def _stands_still(ctx: Context, upid: str, found: MigrationProgress | None, seen: Observation) -> bool:
+    """Nothing is logged while `transferred` stands still, so it is timed here."""
+    transferred = found.transferred_bytes if found else 0
+    last = ctx.sightings.get(upid)
+    if last is None or last.transferred_bytes != transferred:
+        ctx.sightings[upid] = Sighting(transferred, seen.at)
+        return False
+    return (seen.at - last.since).total_seconds() >= ctx.stall_s

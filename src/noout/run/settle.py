@@ -1,0 +1,66 @@
+"""After an effect was asked for: look whether it happened, and write down what that means for moves and ownership."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from noout.codec import encode
+from noout.domain.cluster import GuestId, NodeId
+from noout.domain.journal import Kind
+from noout.domain.maintenance import Maintenance, Moved, MoveKind, Observation, Pending
+from noout.run.look import adopted
+from noout.run.record import Record
+from noout.steps.effects import EFFECTS
+from noout.steps.step import Failed, Step, Verified
+
+MOVES = frozenset({"migrate", "ha-migrate", "shutdown-guest", "start-guest"})
+
+
+async def settle(record: Record, seen: Observation, step_named: Callable[[str], Step]) -> bool:
+    """Verify every pending effect by what is seen; True when one was settled."""
+    settled = False
+    for pending in record.m.pending:
+        if (upid := adopted(pending, seen)) is not None:
+            await record.write(Kind.STARTED, {"key": pending.action.key, "upid": upid, "adopted": True})
+            pending = next(each for each in record.m.pending if each.action.key == pending.action.key)
+        verdict = step_named(pending.action.step).verify(pending, record.m, seen)
+        if isinstance(verdict, Verified):
+            await _verified(record, pending, verdict, seen)
+            settled = True
+        elif isinstance(verdict, Failed):
+            await record.write(Kind.FAILED, {"key": pending.action.key, "why": verdict.why})
+            settled = True
+    return settled
+
+
+async def _verified(record: Record, pending: Pending, verdict: Verified, seen: Observation) -> None:
+    """Ownership and moves are written before the effect is called done: a crash in between repeats the looking only."""
+    action, effect = pending.action, EFFECTS[pending.action.verb]
+    if effect.releases:
+        await record.write(Kind.RELEASED, {"kind": effect.releases, "subject": action.subject})
+    if effect.takes:
+        await record.write(Kind.OWNED, {"kind": effect.takes, "subject": action.subject})
+    if action.verb in MOVES:
+        await record.write(Kind.MOVED, {"moved": encode(moved(record.m, pending, verdict, seen))})
+    await record.write(Kind.DONE, {"key": action.key, **verdict.evidence})
+
+
+def moved(m: Maintenance, pending: Pending, verdict: Verified, seen: Observation) -> Moved:
+    """The move as it was observed. A guest started again where it was shut down is home."""
+    args = pending.action.args
+    guest = GuestId.parse(pending.action.subject)
+    known = seen.cluster.guest(guest)
+    name = str(args.get("name") or (known.name if known else guest))
+    target = args.get("target")
+    blackout = verdict.evidence.get("blackout_ms")
+    return Moved(
+        guest=guest,
+        name=name,
+        kind=MoveKind(str(args["kind"])) if args.get("kind") else MoveKind.SHUTDOWN,
+        source=NodeId(m.node.cluster, str(args.get("source") or m.node.name)),
+        target=NodeId(m.node.cluster, str(target)) if target else None,
+        started=pending.since,
+        finished=seen.at,
+        blackout_ms=int(blackout) if isinstance(blackout, int | float) else None,
+        homeward=pending.action.verb == "start-guest" or (pending.action.step == "return" and target == m.node.name),
+    )

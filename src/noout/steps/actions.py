@@ -1,0 +1,127 @@
+"""Every effect there is, said in full: what a person reads, and what they would type to do it by hand.
+
+Commands are exact and work from any node of the cluster that is up, unless they name the node to be on.
+"""
+
+from __future__ import annotations
+
+from noout.domain.cluster import Guest, GuestId, GuestKind, NodeId
+from noout.domain.maintenance import Action, Maintenance, Move, MoveKind
+
+SHUTDOWN_TIMEOUT_S = 180
+RAM_GIB = 1024**3
+
+
+def move(step: str, m: Maintenance, each: Move, guest: Guest) -> Action:
+    """Migrate, relocate or queue with HA. The guest is where ``guest.node`` says; it goes to ``each.target``."""
+    assert each.target is not None
+    here, there, vmid = guest.node.name, each.target.name, guest.id.vmid
+    kind = guest.kind.value
+    online = guest.kind is GuestKind.QEMU and guest.running
+    if each.ha:
+        sid = f"{'vm' if guest.kind is GuestKind.QEMU else 'ct'}:{vmid}"
+        command = f"ha-manager migrate {sid} {there}"
+        says = f"Ask HA to move {each.name} ({guest.id}) from {here} to {there}"
+    else:
+        options = " --online 1" if online else (" --restart 1" if guest.running else "")
+        if each.with_local_disks:
+            options += " --with-local-disks 1"
+        if each.target_storage:
+            options += f" --target{'-' if kind == 'lxc' else ''}storage {each.target_storage}"
+        command = f"pvesh create /nodes/{here}/{kind}/{vmid}/migrate --target {there}{options}"
+        how = {MoveKind.LIVE: "Migrate", MoveKind.RELOCATE: "Relocate (stop, move, start)"}.get(each.kind, "Move")
+        says = f"{how} {each.name} ({guest.id}) from {here} to {there}"
+    return Action(
+        step, "ha-migrate" if each.ha else "migrate", str(guest.id), says, command,
+        {"name": each.name, "kind": each.kind.value, "source": here, "target": there, "running": guest.running,
+         "with_local_disks": each.with_local_disks, "target_storage": each.target_storage,
+         "expected_s": each.expected_s},
+    )  # fmt: skip
+
+
+def cancel(step: str, guest: Guest, upid: str, why: str) -> Action:
+    return Action(
+        step, "cancel", str(guest.id), f"Cancel the migration of {guest.name} ({guest.id}): {why}",
+        f"pvesh delete /nodes/{guest.node.name}/tasks/{upid}", {"upid": upid},
+    )  # fmt: skip
+
+
+def shutdown_guest(step: str, each: Move, guest: Guest) -> Action:
+    command = (
+        f"pvesh create /nodes/{guest.node.name}/{guest.kind.value}/{guest.id.vmid}/status/shutdown"
+        f" --timeout {SHUTDOWN_TIMEOUT_S} --forceStop 0"
+    )
+    return Action(
+        step, "shutdown-guest", str(guest.id),
+        f"Shut down {each.name} ({guest.id}) by consent: it cannot leave {guest.node.name}", command,
+        {"name": each.name, "kind": MoveKind.SHUTDOWN.value, "source": guest.node.name, "target": None},
+    )  # fmt: skip
+
+
+def start_guest(step: str, guest: Guest) -> Action:
+    return Action(
+        step, "start-guest", str(guest.id), f"Start {guest.name} ({guest.id}) on {guest.node.name} again",
+        f"pvesh create /nodes/{guest.node.name}/{guest.kind.value}/{guest.id.vmid}/status/start",
+        {"name": guest.name, "kind": MoveKind.SHUTDOWN.value, "source": guest.node.name, "target": None},
+    )  # fmt: skip
+
+
+def maintenance_mode(step: str, node: NodeId, on: bool) -> Action:
+    return Action(
+        step, "cordon" if on else "uncordon", str(node),
+        f"{'Set' if on else 'End'} HA maintenance mode of {node.name}",
+        f"ha-manager crm-command node-maintenance {'enable' if on else 'disable'} {node.name}",
+    )  # fmt: skip
+
+
+def locate(step: str, node: NodeId, on: bool) -> Action:
+    return Action(
+        step, "led-on" if on else "led-off", str(node),
+        f"Switch the locator LED of {node.name} {'on' if on else 'off'}",
+        f"ipmitool -H BMC-OF-{node.name} -I lanplus -U USER -E chassis identify {'force' if on else '0'}",
+    )  # fmt: skip
+
+
+def fail_mgr(step: str, mgr: str) -> Action:
+    return Action(step, "fail-mgr", mgr, f"Let a standby take over from the active mgr {mgr}", "ceph mgr fail")
+
+
+def set_flag(step: str, flag: str, host: str) -> Action:
+    return Action(
+        step, f"set-{flag}", host, f"Set {flag} for host {host} (no other host is touched)",
+        f"ceph osd set-group {flag} {host}", {"flag": flag},
+    )  # fmt: skip
+
+
+def unset_flag(step: str, flag: str, host: str) -> Action:
+    return Action(
+        step, f"unset-{flag}", host, f"Release {flag} of host {host}",
+        f"ceph osd unset-group {flag} {host}", {"flag": flag},
+    )  # fmt: skip
+
+
+def service(step: str, node: NodeId, action: str, name: str) -> Action:
+    """``action`` start | stop, ``name`` "osd.3" or "mon.pve3"."""
+    what = name.split(".", 1)[0]
+    return Action(
+        step, f"{action}-{what}", name, f"{action.capitalize()} {name} on {node.name}",
+        f"pvesh create /nodes/{node.name}/ceph/{action} --service {name}", {"node": str(node)},
+    )  # fmt: skip
+
+
+def shutdown_node(step: str, node: NodeId) -> Action:
+    return Action(
+        step, "shutdown-node", str(node), f"Shut {node.name} down (its BMC must then say: power off)",
+        f"pvesh create /nodes/{node.name}/status --command shutdown",
+    )  # fmt: skip
+
+
+def power_on(step: str, node: NodeId) -> Action:
+    return Action(
+        step, "power-on", str(node), f"Switch {node.name} on by its BMC",
+        f"ipmitool -H BMC-OF-{node.name} -I lanplus -U USER -E chassis power on",
+    )  # fmt: skip
+
+
+def guest_id(action: Action) -> GuestId:
+    return GuestId.parse(action.subject)

@@ -1,0 +1,105 @@
+"""What brings a node and its data back: power, daemons, flags, in the order that moves no data twice.
+
+Shared by the reintegration and by every undo. Each flag goes only when what it protected is seen to be safe.
+"""
+
+from __future__ import annotations
+
+from noout.domain.hardware import Power
+from noout.domain.maintenance import Maintenance, Observation
+from noout.steps import actions, checks
+from noout.steps.effects import has_flag
+from noout.steps.step import Decision, Hold, attempt, blocked, is_pending, owns, waited_s
+
+BOOT_S_MAX = 1200.0
+DAEMON_S_MAX = 180.0  # a daemon that the boot should have started is started by us after this long
+POLL_S = 5.0
+
+
+def power_up(step: str, m: Maintenance, seen: Observation) -> Decision | None:
+    """Power on, boot, membership; None when the node is online in a quorate cluster."""
+    node = seen.cluster.node(m.node)
+    if node is not None and node.online and seen.cluster.quorate:
+        return None
+    if blockers := checks.bmc_answers(m, seen):
+        return blocked(blockers[0].code, blockers[0].subject, blockers[0].message, blockers[0].remedy)
+    if seen.hardware is not None and seen.hardware.power is Power.OFF:
+        return attempt(
+            m, seen, actions.power_on(step, m.node), code="power.still-off",
+            remedy="check its cords and press its power button; the run goes on when it is online",
+        )  # fmt: skip
+    why = "the node to boot and join the cluster"
+    if waited_s(m, seen, why) > BOOT_S_MAX:  # the wait goes on, told as a blocker
+        return blocked(
+            "node.not-back", str(m.node), f"{m.node.name} has power but is not back in the cluster",
+            "look at its console; its data stays held, and the run goes on when it is online",
+        )  # fmt: skip
+    return Hold(why, POLL_S)
+
+
+def mon_back(step: str, m: Maintenance, seen: Observation) -> Decision | None:
+    """Give back the stopped mon: it starts with the node, or is started by us. None when we hold none."""
+    owned = next((each for each in m.owned if each.kind == "mon-stopped"), None)
+    if owned is None or seen.ceph is None:
+        return None
+    action = actions.service(step, m.node, "start", owned.subject)
+    inside = owned.subject.partition(".")[2] in seen.ceph.quorum
+    if not inside and (wait := _booting(m, seen, "the node's mon", action.key)):
+        return wait
+    remedy = "start it by hand; the run goes on when it is in quorum"
+    return attempt(m, seen, action, code="ceph.mon-not-back", remedy=remedy)
+
+
+def release_data(step: str, m: Maintenance, seen: Observation) -> Decision | None:
+    """mon -> noup off -> OSDs up and in -> PGs active+clean -> noout off. None when all is given back."""
+    if (decision := mon_back(step, m, seen)) is not None:
+        return decision
+    host = checks.crush_host(m)
+    if seen.ceph is None or host is None:
+        return None
+    if owns(m, "noup", host):
+        return attempt(
+            m, seen, actions.unset_flag(step, "noup", host), code="ceph.flag", remedy="release it by hand, then resume"
+        )
+    touched = owns(m, "osd-stopped") or owns(m, "noout", host)
+    if touched and (decision := _osds_back(step, m, seen, host)) is not None:
+        return decision
+    if touched and not seen.ceph.all_clean:
+        return Hold("every placement group to be active+clean again", POLL_S)
+    if owns(m, "noout", host):
+        return attempt(
+            m, seen, actions.unset_flag(step, "noout", host), code="ceph.flag", remedy="release it by hand, then resume"
+        )
+    return None
+
+
+def _osds_back(step: str, m: Maintenance, seen: Observation, host: str) -> Decision | None:
+    down = [osd for osd in checks.osds_of_node(m, seen) if not osd.up]
+    if down and has_flag(seen, host, "noup"):
+        return blocked(
+            "ceph.foreign-noup", host, f"noup is set for host {host}, not by this maintenance: its OSDs cannot come up",
+            f"find out who set it, then `ceph osd unset-group noup {host}`",
+        )  # fmt: skip
+    names_down = {f"osd.{osd.id}" for osd in down}
+    for subject in sorted(owned.subject for owned in m.owned if owned.kind == "osd-stopped"):
+        action = actions.service(step, m.node, "start", subject)
+        if subject in names_down and (wait := _booting(m, seen, "the OSDs", action.key)):
+            return wait
+        remedy = f"see its log on {m.node.name}; noout stays set, and the run goes on when it is up"
+        return attempt(m, seen, action, code="ceph.osd-not-back", remedy=remedy)
+    out = [osd for osd in checks.osds_of_node(m, seen) if osd.up and not osd.in_]
+    if out:
+        numbers = " ".join(str(osd.id) for osd in out)
+        return blocked(
+            "ceph.osd-out", host, f"OSDs {numbers} of {host} are up but out: their data would move",
+            f"`ceph osd in {numbers}`; the run goes on by itself",
+        )  # fmt: skip
+    return None
+
+
+def _booting(m: Maintenance, seen: Observation, what: str, key: str) -> Decision | None:
+    """After a boot, daemons come by themselves: wait for them a while before starting them (``key``: that action's)."""
+    why = f"{what} to come up with the node"
+    if m.node_on_at is None or m.failed.get(key) or is_pending(m, key) or waited_s(m, seen, why) > DAEMON_S_MAX:
+        return None
+    return Hold(why, POLL_S)

@@ -1,0 +1,180 @@
+"""What must be true before an effect: pure questions to one observation, answered by blockers with their remedy."""
+
+from __future__ import annotations
+
+from noout.domain.ceph import Osd
+from noout.domain.cluster import Guest
+from noout.domain.maintenance import Maintenance, Observation
+from noout.domain.reasons import Blocker
+
+
+def crush_host(m: Maintenance) -> str | None:
+    """The node's CRUSH host as recorded when the maintenance began; None: Ceph keeps no data on it."""
+    host = m.facts.get("crush_host")
+    return str(host) if host else None
+
+
+def osds_of_node(m: Maintenance, seen: Observation) -> tuple[Osd, ...]:
+    host = crush_host(m)
+    return seen.ceph.osds_of(host) if seen.ceph and host else ()
+
+
+def mon_of_node(m: Maintenance, seen: Observation) -> str | None:
+    """The name of the mon that lives on the node."""
+    if seen.ceph is None:
+        return None
+    homes = {m.node.name, crush_host(m)}
+    return next((mon for mon in seen.ceph.mons if seen.ceph.mon_hosts.get(mon, mon) in homes), None)
+
+
+def running_on_node(m: Maintenance, seen: Observation) -> tuple[Guest, ...]:
+    return tuple(guest for guest in seen.cluster.guests_on(m.node) if guest.running and not guest.template)
+
+
+def silent_guests(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    """Guests we moved whose service has stopped answering: for PVE all is well, for the customer it is not."""
+    moved = {move.guest: move for move in m.moved}
+    return tuple(
+        Blocker(
+            "guest.silent",
+            str(guest),
+            f"{moved[guest].name} ({guest}) no longer answers since it was moved to {moved[guest].target}: customer down",
+            "look at its network and its console; the run goes on when it answers again, or when you resume the run",
+        )
+        for guest in sorted(seen.silent & set(moved) - m.silence_accepted)
+    )
+
+
+def no_guest_runs_here(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    return tuple(
+        Blocker("guest.running", str(guest.id), f"{guest.name} ({guest.id}) runs on {m.node}", "it must leave first")
+        for guest in running_on_node(m, seen)
+    )
+
+
+def cluster_survives(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    """Corosync keeps its majority when the node is gone, and HA can still act."""
+    if not seen.cluster.quorate:
+        return (Blocker("pve.no-quorum", m.node.cluster, "the cluster has no quorum", "bring back a node first"),)
+    others = sum(node.online for node in seen.cluster.nodes if node.id != m.node)
+    if others * 2 <= len(seen.cluster.nodes):
+        return (
+            Blocker(
+                "pve.quorum-would-be-lost",
+                str(m.node),
+                f"without {m.node.name} only {others} of {len(seen.cluster.nodes)} nodes would be online: no majority",
+                "bring another node back first",
+            ),
+        )
+    return ()
+
+
+def mons_survive(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    ceph, mine = seen.ceph, mon_of_node(m, seen)
+    if ceph is None:
+        return ()
+    if not ceph.mon_quorum_ok:
+        return (Blocker("ceph.no-quorum", m.node.cluster, "the Ceph mons have no quorum", "bring back a mon first"),)
+    left = [mon for mon in ceph.quorum if mon != mine]
+    if len(left) * 2 <= len(ceph.mons):
+        return (
+            Blocker(
+                "ceph.mon-quorum-would-be-lost",
+                str(m.node),
+                f"without mon {mine} only {len(left)} of {len(ceph.mons)} mons would be in quorum: no majority",
+                "bring back or add a mon first",
+            ),
+        )
+    return ()
+
+
+def data_is_whole(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    """Before anything is taken down: every PG active+clean, from a picture that is not frozen."""
+    if seen.ceph is None:
+        return ()
+    if not seen.ceph.fresh:
+        return (
+            Blocker("ceph.stale", m.node.cluster, "no Ceph mgr answers: the picture of the PGs is frozen", "start a mgr"),
+        )
+    if not seen.ceph.all_clean:
+        states = ", ".join(f"{n} {state}" for state, n in sorted(seen.ceph.pgs_by_state.items()))
+        return (
+            Blocker(
+                "ceph.not-clean", m.node.cluster, f"not every PG is active+clean ({states})",
+                "wait for recovery, or mend what is down: `ceph health detail`",
+            ),
+        )  # fmt: skip
+    return ()
+
+
+def only_we_are_down(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    """While the host is (being) stopped: all that misses is the host's own, and every PG still serves."""
+    if seen.ceph is None:
+        return ()
+    blockers: list[Blocker] = []
+    host = crush_host(m)
+    others = [osd.id for osd in seen.ceph.osds if osd.host != host and osd.in_ and not osd.up]
+    if others:
+        names = ", ".join(f"osd.{number}" for number in others)
+        blockers.append(
+            Blocker("ceph.osd-down", names, f"{names} on other hosts are down as well", "mend them before going on")
+        )
+    if seen.ceph.fresh and seen.ceph.inactive_pgs:
+        blockers.append(
+            Blocker(
+                "ceph.inactive", m.node.cluster, f"{seen.ceph.inactive_pgs} PGs are inactive: clients wait",
+                "start the OSDs again, or bring back the others that are down",
+            )
+        )  # fmt: skip
+    return tuple(blockers)
+
+
+def osds_may_stop(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    """Ceph's own answer for all OSDs of the host at once; no answer is no permission."""
+    if not osds_of_node(m, seen):
+        return ()
+    answer = seen.ok_to_stop
+    if answer is None:
+        return (Blocker("ceph.no-answer", str(m.node), "Ceph did not say whether the OSDs may stop", "start a mgr"),)
+    if not answer.ok:
+        return (
+            Blocker(
+                "ceph.not-ok-to-stop", str(m.node), f"Ceph says: not ok to stop {list(answer.osds)}: {answer.detail}",
+                "wait for recovery; a pool whose min_size equals its size can never lose a host",
+            ),
+        )  # fmt: skip
+    return ()
+
+
+def is_held(m: Maintenance, seen: Observation) -> bool:
+    """The host's data stays put: noout on the host or cluster-wide, ours or not, seen now. True without data."""
+    if not osds_of_node(m, seen):
+        return True
+    assert seen.ceph is not None
+    return "noout" in seen.ceph.flags or "noout" in seen.ceph.host_flags.get(crush_host(m) or "", frozenset())
+
+
+def bmc_answers(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    """Power is proved by the BMC only; and it must be this node's BMC."""
+    if seen.hardware is None or not seen.hardware.reachable:
+        return (
+            Blocker(
+                "bmc.unreachable", str(m.node), f"the BMC of {m.node.name} does not answer: its power cannot be proved",
+                "restore the BMC's network, or carry this maintenance out by hand",
+            ),
+        )  # fmt: skip
+    wanted = m.work_order.location.serial if m.work_order else ""
+    if wanted and seen.hardware.serial and not same_serial(wanted, seen.hardware.serial):
+        return (
+            Blocker(
+                "bmc.other-machine",
+                str(m.node),
+                f"the BMC says serial {seen.hardware.serial}, but {m.node.name} should be {wanted}",
+                "correct the BMC's address or the serial in noout.toml before anything is switched off",
+            ),
+        )
+    return ()
+
+
+def same_serial(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()

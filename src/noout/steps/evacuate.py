@@ -1,0 +1,247 @@
+"""1 · Every guest leaves the node, as the plan orders; then HA is told to send it nobody new.
+
+Observed placement decides. A guest is moved only from where the plan has it; one that came later, or that somebody
+else moved, makes a new plan. A move that fails three times is planned anew once, then blocks, naming the guest.
+"""
+
+from __future__ import annotations
+
+from noout.domain.cluster import Guest, GuestId, GuestStatus
+from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, Observation
+from noout.domain.reasons import Blocker
+from noout.steps import actions, checks
+from noout.steps.effects import Reconciler, in_maintenance_mode
+from noout.steps.guest_effects import running_move
+from noout.steps.step import (
+    Act,
+    Ask,
+    Blocked,
+    Decision,
+    Finished,
+    Hold,
+    Note,
+    Sight,
+    attempt,
+    exhausted,
+    is_pending,
+    owns,
+    retry_at,
+)  # fmt: skip
+
+POLL_S = 5.0
+NO_END_S = 1800.0  # a migration is given ten times its estimate, and at least this, before it is cancelled
+MOVE_VERBS = frozenset({"migrate", "ha-migrate"})
+
+
+class Evacuate(Reconciler):
+    name = "evacuate"
+    sees: frozenset[Sight] = frozenset()
+
+    def plan(self, m: Maintenance, seen: Observation) -> Decision:
+        if m.plan is None:
+            return Ask("plan", "there is none yet")
+        if (action := overdue(self.name, m, seen)) is not None and not exhausted(m, action.key):
+            return Act((action,))
+        if why := _out_of_date(m, seen):
+            return Ask("plan", why)
+        if blockers := checks.silent_guests(m, seen):
+            return Blocked(blockers)
+        todo = [move for move in m.plan.moves if not is_done(move, m, seen)]
+        if todo:
+            return _or_new_plan(next_moves(self.name, todo, m, seen, m.plan.streams), m)
+        if strays := checks.running_on_node(m, seen):
+            return Blocked(
+                tuple(
+                    Blocker(
+                        "guest.unplanned", str(guest.id), f"the plan says nothing about {guest.name} ({guest.id})",
+                        "move it by hand or shut it down; the run goes on by itself",
+                    )
+                    for guest in strays
+                )
+            )  # fmt: skip
+        return self._cordon(m, seen)
+
+    def _cordon(self, m: Maintenance, seen: Observation) -> Decision:
+        """Only once no HA guest is left here: maintenance mode moves those by HA's own choice of target."""
+        uses_ha = any(guest.ha for guest in seen.cluster.guests)
+        left = [guest for guest in seen.cluster.guests_on(m.node) if guest.ha]
+        if not uses_ha or left or in_maintenance_mode(seen, m.node):
+            return Finished({"cordoned_by_us": owns(m, "maintenance-mode"), "ha_guests_left": [str(g.id) for g in left]})
+        return attempt(
+            m, seen, actions.maintenance_mode(self.name, m.node, True),
+            code="ha.maintenance-mode", remedy="type the command by hand, then resume",
+        )  # fmt: skip
+
+    def undo(self, m: Maintenance, seen: Observation) -> Decision:
+        """Guests stay where they are safe; those shut down by consent start again where they are."""
+        if owns(m, "maintenance-mode"):
+            return attempt(
+                m, seen, actions.maintenance_mode(self.name, m.node, False),
+                code="ha.maintenance-mode", remedy="type the command by hand, then resume",
+            )  # fmt: skip
+        if (decision := start_again(self.name, m, seen)) is not None:
+            return decision
+        return Finished({"guests_away": [str(guest) for guest in sorted(away(m))]})
+
+
+def start_again(step: str, m: Maintenance, seen: Observation) -> Decision | None:
+    """Start the guests that were shut down by consent; None when there is none left."""
+    for owned in (each for each in m.owned if each.kind == "guest-down"):
+        guest = seen.cluster.guest(GuestId.parse(owned.subject))
+        if guest is not None:
+            return attempt(
+                m, seen, actions.start_guest(step, guest), code="guest.not-started",
+                remedy="start it by hand; the run goes on when it runs",
+            )  # fmt: skip
+    return None
+
+
+def away(m: Maintenance) -> dict[GuestId, str]:
+    """Guests we took from the node and did not bring back -> the node we put them on."""
+    result: dict[GuestId, str] = {}
+    for moved in m.moved:
+        if moved.homeward:
+            result.pop(moved.guest, None)
+        elif moved.target is not None:
+            result[moved.guest] = moved.target.name
+    return result
+
+
+def is_done(move: Move, m: Maintenance, seen: Observation) -> bool:
+    """By what is seen: the guest is not where the move takes it from (or, for a shutdown, it is down)."""
+    guest = seen.cluster.guest(move.guest)
+    if guest is None:
+        return True
+    if any(is_of(pending.action, move.guest) for pending in m.pending):
+        return False
+    if move.kind is MoveKind.SHUTDOWN:
+        return guest.node != move.source or guest.status is GuestStatus.STOPPED
+    return guest.node != move.source
+
+
+def is_of(action: Action, guest: GuestId) -> bool:
+    return action.verb in MOVE_VERBS | {"shutdown-guest"} and action.subject == str(guest)
+
+
+def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, streams: int) -> Decision:
+    """The moves that may start now, in the plan's order; or why none may."""
+    flying = [pending for pending in m.pending if pending.action.verb in MOVE_VERBS | {"shutdown-guest"}]
+    ready: list[Action] = []
+    stuck: list[Blocker] = []
+    soonest: float | None = None
+    unfinished = {move.guest for move in todo}
+    for move in todo:
+        guest = seen.cluster.guest(move.guest)
+        if guest is None or any(is_of(pending.action, move.guest) for pending in m.pending):
+            continue
+        action = _action(step, m, move, guest)
+        if exhausted(m, action.key):
+            stuck.append(_gave_up(action, m))
+        elif (again := retry_at(m, action.key)) is not None and seen.at < again:
+            wait = (again - seen.at).total_seconds()
+            soonest = wait if soonest is None else min(soonest, wait)
+        elif any(each in unfinished for each in move.after) or (action.verb == "ha-migrate" and any(p.action.verb == "ha-migrate" for p in flying)):
+            continue
+        elif (blocker := _no_room(move, guest, m, seen)) is not None:
+            stuck.append(blocker)
+        else:
+            ready.append(action)
+    if ready and len(flying) < streams:
+        return Act(tuple(ready))
+    if flying:
+        return Hold("guests are on the move", POLL_S)
+    if ready:
+        return Act(tuple(ready))
+    if soonest is not None:
+        return Hold("a failed move is tried again soon", max(soonest, 1.0), "time")
+    return Blocked(tuple(stuck)) if stuck else Hold("guests wait for each other", POLL_S)
+
+
+def _action(step: str, m: Maintenance, move: Move, guest: Guest) -> Action:
+    if move.kind is MoveKind.SHUTDOWN:
+        return actions.shutdown_guest(step, move, guest)
+    return actions.move(step, m, move, guest)
+
+
+def _gave_up(action: Action, m: Maintenance) -> Blocker:
+    return Blocker(
+        "guest.move-failed",
+        action.subject,
+        f"{action.says}: failed {m.failed[action.key]} times: {m.why_failed.get(action.key, '')}",
+        "mend the cause shown, or move it by hand; resume tries again",
+    )
+
+
+def _no_room(move: Move, guest: Guest, m: Maintenance, seen: Observation) -> Blocker | None:
+    """The target must be online and hold the guest's RAM on top of what runs there or is on its way there, now."""
+    if move.target is None:
+        return None
+    node = seen.cluster.node(move.target)
+    if node is None or not node.online:
+        return Blocker(
+            "target.offline", str(move.guest), f"{move.target.name}, where {move.name} should go, is not online",
+            "bring it back, or resume for a new plan",
+        )  # fmt: skip
+    if not guest.running or m.plan is None:
+        return None
+    load = next((each for each in m.plan.loads if each.node == move.target), None)
+    reserve = load.reserve_bytes if load else 0
+    coming = sum(
+        other.ram_bytes
+        for pending in m.pending
+        if pending.action.args.get("target") == node.id.name
+        and (other := seen.cluster.guest(GuestId.parse(pending.action.subject))) is not None
+        and other.node != node.id
+    )
+    taken = sum(other.ram_bytes for other in seen.cluster.guests_on(node.id) if other.running) + coming
+    if taken + guest.ram_bytes + reserve > node.ram_bytes:
+        gib = (taken + guest.ram_bytes + reserve - node.ram_bytes) / actions.RAM_GIB
+        return Blocker(
+            "target.full", str(move.guest), f"{move.name} does not fit on {node.id.name} any more: {gib:.1f} GiB short",
+            "make room there, or resume for a new plan",
+        )  # fmt: skip
+    return None
+
+
+def overdue(step: str, m: Maintenance, seen: Observation) -> Action | None:
+    """The cancellation of a migration that stands still, or that will never end. HA's own are left to HA."""
+    for pending in m.pending:
+        if pending.action.verb != "migrate":
+            continue
+        guest = seen.cluster.guest(actions.guest_id(pending.action))
+        task = running_move(seen, guest.id) if guest else None
+        if guest is None or task is None or not pending.upid or task.upid != pending.upid:
+            continue
+        limit_s = max(NO_END_S, 10 * float(pending.action.args.get("expected_s") or 0))
+        late = (seen.at - pending.since).total_seconds() > limit_s
+        if guest.id in seen.stalled or late:
+            action = actions.cancel(step, guest, task.upid, "it takes far too long" if late else "it stands still")
+            if not is_pending(m, action.key):
+                return action
+    return None
+
+
+def _or_new_plan(decision: Decision, m: Maintenance) -> Decision:
+    """A target that went away or filled up is a reason for a new plan, asked for once per reason."""
+    if isinstance(decision, Blocked):
+        reasons = [f"{each.code} {each.subject}" for each in decision.blockers if each.code.startswith("target.")]
+        if reasons and m.facts.get("replan_why") != reasons:
+            return Note("replan", reasons)
+    return decision
+
+
+def _out_of_date(m: Maintenance, seen: Observation) -> str:
+    """Why the plan no longer fits the world; "" while it does. One new plan per recorded reason, never a loop."""
+    assert m.plan is not None
+    if m.replan_wanted_at is not None and m.plan.made_at < m.replan_wanted_at:
+        why = m.facts.get("replan_why") or "something happened that the plan does not know"
+        return ", ".join(why) if isinstance(why, list) else str(why)
+    for move in m.plan.moves:
+        guest = seen.cluster.guest(move.guest)
+        if guest is None or is_done(move, m, seen):
+            continue
+        key = _action("evacuate", m, move, guest).key
+        if exhausted(m, key) and m.plan.made_at < m.failed_at[key]:
+            return f"{move.name} ({move.guest}) cannot go to {move.target}: {m.why_failed.get(key, '')}"
+    return ""
+

@@ -1,0 +1,72 @@
+"""5 · Power, quorum, acceptance, OSDs, clean placement groups: only then is noout released and the node open again.
+
+Until the acceptance is passed the OSDs wait behind noup and the guests stay away: a node that is not well hurts nobody.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from noout.domain.maintenance import Maintenance, Observation
+from noout.domain.reasons import Blocker
+from noout.steps import actions
+from noout.steps.bring_back import mon_back, power_up, release_data
+from noout.steps.dispatch import led_off
+from noout.steps.effects import Reconciler
+from noout.steps.step import Ask, Blocked, Decision, Finished, Hold, Note, Sight, attempt, owns
+
+SOAK_S = 600.0
+
+
+class Reintegrate(Reconciler):
+    name = "reintegrate"
+    sees: frozenset[Sight] = frozenset({"hardware"})
+
+    def __init__(self, soak_s: float = SOAK_S) -> None:
+        self.soak_s = soak_s
+
+    def plan(self, m: Maintenance, seen: Observation) -> Decision:
+        return (
+            power_up(self.name, m, seen)
+            or self._note_return(m, seen)
+            or mon_back(self.name, m, seen)
+            or self._accept(m, seen)
+            or release_data(self.name, m, seen)
+            or self._open(m, seen)
+            or led_off(self.name, m, seen)
+            or Finished({"pgs": dict(seen.ceph.pgs_by_state) if seen.ceph else {}})
+        )
+
+    def _note_return(self, m: Maintenance, seen: Observation) -> Decision | None:
+        soak_until = (seen.at + timedelta(seconds=self.soak_s)).isoformat()
+        if m.node_on_at is None:
+            return Note("node-on", {"soak_until": soak_until})
+        if m.acceptance_until is None:
+            return Note("soak", {"soak_until": soak_until})
+        return None
+
+    def _accept(self, m: Maintenance, seen: Observation) -> Decision | None:
+        answer = m.facts.get("acceptance")
+        if answer is None:
+            assert m.acceptance_until is not None
+            left_s = (m.acceptance_until - seen.at).total_seconds()
+            if left_s > 0:
+                return Hold("the repaired node to prove itself before anything relies on it", left_s, "time")
+            return Ask("acceptance", "it has run long enough to judge")
+        if answer["ok"]:
+            return None
+        remedy = "guests and data stay as they are; have it looked at again and resume (it is judged anew), or abort"
+        reasons = answer["reasons"] or ["it did not pass"]
+        return Blocked(tuple(Blocker("acceptance.failed", str(m.node), str(reason), remedy) for reason in reasons))
+
+    def _open(self, m: Maintenance, seen: Observation) -> Decision | None:
+        if not owns(m, "maintenance-mode"):
+            return None
+        return attempt(
+            m, seen, actions.maintenance_mode(self.name, m.node, False), code="ha.maintenance-mode",
+            remedy="type the command by hand, then resume",
+        )  # fmt: skip
+
+    def undo(self, m: Maintenance, seen: Observation) -> Decision:
+        """Nothing of its own: it only ever gave back. What it had not yet given back, the steps before it undo."""
+        return Finished()

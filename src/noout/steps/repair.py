@@ -1,0 +1,62 @@
+"""4 · The node is shut down, its BMC proves it has no power, and the technician works through the checklist.
+
+Power is never cut: a node that does not shut down is a blocker with a remedy, not a reason for ForceOff.
+"""
+
+from __future__ import annotations
+
+from noout.domain.hardware import Power
+from noout.domain.maintenance import Maintenance, Observation
+from noout.steps import actions, checks
+from noout.steps.bring_back import power_up
+from noout.steps.effects import Reconciler
+from noout.steps.step import Back, Blocked, Decision, Finished, Hold, Note, Sight, attempt, blocked, is_pending
+
+POLL_S = 30.0
+
+
+class Repair(Reconciler):
+    name = "repair"
+    sees: frozenset[Sight] = frozenset({"hardware"})
+
+    def plan(self, m: Maintenance, seen: Observation) -> Decision:
+        power = seen.hardware.power if seen.hardware and seen.hardware.reachable else Power.UNKNOWN
+        if m.node_off_at is None:
+            return self._switch_off(m, seen, power)
+        if m.signed_off_by is None:
+            if power is Power.ON:
+                return blocked(
+                    "power.on-early", str(m.node), f"{m.node.name} has power again before the technician signed off",
+                    "hands off; switch it off again, or sign off to go on",
+                )  # fmt: skip
+            return Hold("the technician to answer the checklist and sign off", POLL_S, "technician")
+        return Finished({"signed_off_by": m.signed_off_by, "findings": len(m.findings)})
+
+    def _switch_off(self, m: Maintenance, seen: Observation, power: Power) -> Decision:
+        """Every permission is looked at again in the very step that acts on it."""
+        action = actions.shutdown_node(self.name, m.node)
+        if is_pending(m, action.key):
+            return Hold(f"under way: {action.says}", 5.0)
+        if power is Power.OFF:
+            return Note("node-off", {"proved_by": "BMC"})
+        if strays := checks.running_on_node(m, seen):
+            return Back("evacuate", f"{strays[0].name} ({strays[0].id}) runs on the node again")
+        if not checks.is_held(m, seen):
+            return Back("hold-data", "noout is no longer set: somebody cleared it")
+        if up := [osd for osd in checks.osds_of_node(m, seen) if osd.up]:
+            return Back("hold-data", f"osd.{up[0].id} runs again")
+        blockers = (
+            *checks.cluster_survives(m, seen), *checks.mons_survive(m, seen), *checks.only_we_are_down(m, seen),
+            *checks.bmc_answers(m, seen),
+        )  # fmt: skip
+        if blockers:
+            return Blocked(blockers)
+        return attempt(
+            m, seen, action, code="power.still-on",
+            remedy="look at its console; only when all its file systems are seen to be down, use its power button",
+        )  # fmt: skip
+
+    def undo(self, m: Maintenance, seen: Observation) -> Decision:
+        if m.hands_on_by and m.signed_off_by is None and m.node_off_at is not None:
+            return Hold("the technician to step back and sign off: the node is to be switched on", POLL_S, "technician")
+        return power_up(self.name, m, seen) or Finished()
