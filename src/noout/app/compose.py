@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from noout.adapters.bmc.redfish import RedfishBmc
@@ -42,6 +43,7 @@ class Installation:
     bmcs: Mapping[NodeId, Bmc]
     prober: Prober
     policy: Policy = field(default_factory=Policy)
+    store_path: Path | None = None  # of a SQLite store; the engine's own tables and the lock lie beside it
 
     @property
     def customers(self) -> tuple[Customer, ...]:
@@ -110,7 +112,8 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
     """Open the doors that the configuration names; nothing is asked of anybody yet."""
     clock = clock_of(settings)
     async with AsyncExitStack() as stack:
-        store = await SqlStore.open(_store_url(settings), clock)
+        path = _store_path(settings)
+        store = await SqlStore.open(f"sqlite:///{path}" if path else settings.store.url, clock)
         stack.push_async_callback(store.close)
         hypervisors: dict[str, Hypervisor] = {}
         cephs: dict[str, CephCluster] = {}
@@ -126,16 +129,15 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
             for node, bmc in cluster.bmc.items():
                 bmcs[NodeId(name, node)] = _bmc(settings, NodeId(name, node), bmc, clock)
         prober = _prober(settings, clock)
-        yield Installation(settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy_of(settings))
+        policy = policy_of(settings)
+        yield Installation(settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy, path)
 
 
-def _store_url(settings: Settings) -> str:
-    """The store's URL; a relative SQLite path is taken from the configuration's folder."""
+def _store_path(settings: Settings) -> Path | None:
+    """The file of a SQLite store, taken from the configuration's folder when relative; None for another database."""
+    prefix = "sqlite:///"
     url = settings.store.url
-    relative = "sqlite:///"
-    if url.startswith(relative) and not url.startswith(f"{relative}/"):
-        return f"{relative}{(settings.path.parent / url.removeprefix(relative)).absolute()}"
-    return url
+    return (settings.path.parent / url.removeprefix(prefix)).absolute() if url.startswith(prefix) else None
 
 
 def _pve(settings: Settings, name: str, cluster: ClusterSettings, clock: Clock) -> PveClient:

@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-from noout.app.carrying import carrying
 from noout.app.compose import Installation
 from noout.app.sentences import sentence
 from noout.app.technician import FieldWork
@@ -150,45 +149,20 @@ class Maintenances:
         seen, data = await asyncio.gather(hardware(), held())
         return Sight(seen, data, host or "", has_ceph=ceph is not None and host is not None)
 
-    # --- carrying out and following ------------------------------------------------------------------------
-
     async def follow(self, maintenance: str, say: Callable[[str], None]) -> AsyncIterator[Maintenance]:
-        """Carry the maintenance out here, unless another process does, and yield its state until it is over.
-
-        Every event is told to ``say`` once, as a sentence.
-        """
-        async with carrying(self.found, (maintenance,)):
-            seen = 0
-            while True:
-                events = await self.found.journal.read(maintenance)
-                for event in events[seen:]:
-                    if (text := sentence(event)) is not None:
-                        say(text)
-                seen = len(events)
-                state = fold(events)
-                yield state
-                if not state.open:
-                    return
-                await asyncio.sleep(FOLLOW_EVERY_S)
-
-    async def carry_all(self, say: Callable[[str], None]) -> None:
-        """Carry out every open maintenance, and those opened later, until cancelled."""
-        following: dict[str, asyncio.Task[None]] = {}
-
-        async def carry(mid: str) -> None:
-            async for _ in self.follow(mid, lambda text: say(f"{mid}: {text}")):
-                pass
-
-        try:
-            while True:
-                for state in await self.all():
-                    if state.open and (state.id not in following or following[state.id].done()):
-                        following[state.id] = asyncio.create_task(carry(state.id))
-                await asyncio.sleep(FOLLOW_EVERY_S)
-        finally:
-            for task in following.values():
-                task.cancel()
-            await asyncio.gather(*following.values(), return_exceptions=True)
+        """Yield its state again and again until it is over; every event is told to ``say`` once, as a sentence."""
+        seen = 0
+        while True:
+            events = await self.found.journal.read(maintenance)
+            for event in events[seen:]:
+                if (text := sentence(event)) is not None:
+                    say(text)
+            seen = len(events)
+            state = fold(events)
+            yield state
+            if not state.open:
+                return
+            await asyncio.sleep(FOLLOW_EVERY_S)
 
 
 def touched(state: ClusterState, plan: Plan) -> list[Guest]:

@@ -9,7 +9,6 @@ import typer
 
 from noout.app.maintain import Maintenances
 from noout.app.planning import plan_now
-from noout.app.technician import issue_link
 from noout.cli.live import follow
 from noout.cli.options import ConfigOption, IdArgument, JsonOption, NodeArgument, err, opened, out, print_json, wait
 from noout.cli.pictures import plan_picture
@@ -133,7 +132,10 @@ def workorder(
                 )
             if link:
                 base_url = found.settings.serve.base_url or f"http://{found.settings.serve.listen}"
-                out.print(await issue_link(Maintenances(found).field_work(), base_url, maintenance), soft_wrap=True)
+                token, expires = await Maintenances(found).field_work().make_link(maintenance, "technician")
+                base = found.settings.serve.base_url or f"http://{found.settings.serve.listen}"
+                out.print(f"{base.rstrip('/')}/w/{token}", soft_wrap=True)
+                err.print(f"opens on one device, until {expires:%Y-%m-%d %H:%M} UTC, while noout serves it")
                 return
             if as_json:
                 print_json({"format": "noout.workorder", "version": 1, "work_order": encode(order)})

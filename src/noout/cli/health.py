@@ -53,7 +53,9 @@ def _print(found: list[Health]) -> None:
     table = Table("node", "sensor", "condition", "why", box=None, pad_edge=False, header_style="dim")
     for each in found:
         if each.latest is None or not each.latest.reachable:
-            table.add_row(str(each.node), "BMC", "[dim]?[/] no answer", "its BMC does not answer: power steps are blocked")
+            table.add_row(
+                str(each.node), "BMC", "[dim]?[/] no answer", "its BMC does not answer: power steps are blocked"
+            )
             continue
         notable = [verdict for verdict in each.verdicts if verdict.condition is not Condition.OK]
         for verdict in notable:

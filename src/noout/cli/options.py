@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="The configuration (default ./noout.toml, then /etc/noout/noout.toml)."),
+    typer.Option(
+        "--config", metavar="FILE", help="The configuration (default ./noout.toml, then /etc/noout/noout.toml)."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a versioned JSON document instead.")]
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="CLUSTER/NODE, or NODE alone where unique.")]

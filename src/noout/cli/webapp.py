@@ -54,13 +54,15 @@ async def web_served(found: Installation, listen: str = "127.0.0.1:0") -> AsyncI
         sock.bind((host.strip("[]"), int(port)))
     except OSError as error:
         sock.close()
-        raise Broken(f"{listen} cannot be listened on: {error.strerror}", remedy="set serve.listen to another") from None
+        raise Broken(
+            f"{listen} cannot be listened on: {error.strerror}", remedy="set serve.listen to another"
+        ) from None
     token = operator_token(found)
     server = make_server(web_services(found, token))
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     try:
         async with asyncio.timeout(STARTUP_S_MAX):
-            while not server.started and not serving.done():
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event for it
                 await asyncio.sleep(0.02)
         address, bound = sock.getsockname()[:2]
         async with httpx2.AsyncClient(base_url=f"http://{address}:{bound}", trust_env=False) as client:

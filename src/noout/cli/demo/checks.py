@@ -92,7 +92,9 @@ def nothing_else_moved(before: Before, after: After) -> Check:
         and ((now := after.cluster.guest(guest.id)) is None or now.node != guest.node or now.status != guest.status)
     ]
     lost = [guest for guest in before.cluster.guests if after.cluster.guest(guest.id) is None]
-    evidence = f"changed: {_names([*wrong, *lost])}" if wrong or lost else f"{len(before.cluster.guests)} guests counted"
+    evidence = (
+        f"changed: {_names([*wrong, *lost])}" if wrong or lost else f"{len(before.cluster.guests)} guests counted"
+    )
     return Check("no other guest was moved, stopped or lost", not wrong and not lost, evidence)
 
 
@@ -110,8 +112,7 @@ def osds_back(before: Before, after: After) -> Check:
     wrong = [
         f"osd.{osd.id} ({'up' if osd.up else 'down'}, {'in' if osd.in_ else 'out'})"
         for osd in after.ceph.osds
-        if not (osd.up and osd.in_)
-        and any(known.id == osd.id and known.up and known.in_ for known in before.ceph.osds)
+        if not (osd.up and osd.in_) and any(known.id == osd.id and known.up and known.in_ for known in before.ceph.osds)
     ]
     ok = not wrong and after.ceph.all_clean
     states = ", ".join(f"{count} {state}" for state, count in sorted(after.ceph.pgs_by_state.items()))
@@ -138,7 +139,7 @@ def fan_quiet(after: After) -> Check:
 
 
 def nobody_waited(after: After) -> Check:
-    """No interruption over the limit on a guest that moved live, as probes saw it (QEMU's own figure proves nothing)."""
+    """No interruption over the limit on a guest that moved live, as probes saw it (QEMU's figure proves nothing)."""
     live = {each.guest for each in after.state.moved if each.kind is MoveKind.LIVE}
     measured = [each for each in after.experiences if each.guest in live and each.measured]
     long = [
@@ -183,5 +184,3 @@ def journal_whole(after: After) -> Check:
             error = error or f"event {event.seq} ({event.kind} {key}) has no intent before it"
     evidence = error or f"{len(after.events)} events, {len(intended)} effects, each with its intent before it"
     return Check("the journal is whole", error is None, evidence)
-
-

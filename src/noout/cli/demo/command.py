@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from noout.app.carrying import carrying
 from noout.app.compose import installation
 from noout.cli.demo.director import Director, Script, Told
 from noout.cli.demo.hands import LabHands
@@ -56,19 +57,25 @@ async def _play(config: Path, out_dir: Path, seed: int, speed: float) -> Told:
     async with lab_process(config, seed=seed, speed=speed):
         settings = load(config)
         assert settings.lab is not None
-        async with installation(settings) as found, web_served(found) as (phone, token):
-            teller = Teller(found.clock)
-            async with httpx2.AsyncClient(base_url=settings.lab.control.removesuffix("/lab/v1"), trust_env=False) as lab:
-                director = Director(
-                    found=found,
-                    lab=LabHands(lab, CLUSTER),
-                    phone=phone,
-                    operator_token=token,
-                    script=Script(NodeId(CLUSTER, NODE)),
-                    say=teller.say,
-                    show_plan=lambda plan: out.print(plan_picture(plan)),
-                )
-                return await director.tell(out_dir)
+        control = settings.lab.control.removesuffix("/lab/v1")
+        async with (
+            installation(settings) as found,
+            carrying(found) as carrier,
+            web_served(found) as (phone, token),
+            httpx2.AsyncClient(base_url=control, trust_env=False) as lab,
+        ):
+            assert carrier is not None, "the demo's store is its own"
+            director = Director(
+                found=found,
+                lab=LabHands(lab, CLUSTER),
+                phone=phone,
+                operator_token=token,
+                script=Script(NodeId(CLUSTER, NODE)),
+                begin=carrier.begin,
+                say=Teller(found.clock).say,
+                show_plan=lambda plan: out.print(plan_picture(plan)),
+            )
+            return await director.tell(out_dir)
 
 
 def _print_end(told: Told, out_dir: Path, wall_s: float) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,7 +35,7 @@ STUCK_S_MAX = 900.0  # a run that asks for an operator so long will not go on by
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is staged. ``repairs``: what the technician's hands do; ``also``: further faults, switched on at the start."""
+    """What is staged. ``repairs``: what the technician's hands do; ``also``: further faults, on from the start."""
 
     node: NodeId
     fan: str = "FAN3B"
@@ -62,13 +62,15 @@ class Told:
 
 @dataclass(slots=True)
 class Director:
-    """``phone``: a client of noout's own web application. ``operator_token``: the operator's, for issuing the link."""
+    """``phone``: a client of noout's own web application; ``operator_token``: for issuing the technician's link;
+    ``begin``: starts the run of a maintenance."""
 
     found: Installation
     lab: LabHands
     phone: httpx2.AsyncClient
     operator_token: str
     script: Script
+    begin: Callable[[str], Awaitable[None]]
     say: Callable[[str], None]
     show_plan: Callable[[Plan], None] = lambda plan: None
     health: list[Health] = field(default_factory=list)
@@ -133,6 +135,7 @@ class Director:
         mid = await maintenances.open(
             self.script.node, reason=fault.summary, mode=Mode.AUTO, actor="operator:demo", plan=plan, fault=fault
         )
+        await self.begin(mid)
         beside = [
             asyncio.create_task(self.found.watcher().run()),
             asyncio.create_task(self._send_technician(mid)),
@@ -189,10 +192,7 @@ class Director:
             at=at,
         )
 
-    async def _write(
-        self, state: Maintenance, plan: Plan, checks: Sequence[Check], out_dir: Path
-    ) -> list[Path]:
-        out_dir.mkdir(parents=True, exist_ok=True)
+    async def _write(self, state: Maintenance, plan: Plan, checks: Sequence[Check], out_dir: Path) -> list[Path]:
         files = list(await reports_of(self.found, state, out_dir))
         events = await self.found.journal.read(state.id)
         documents: dict[str, Json] = {

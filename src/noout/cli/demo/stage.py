@@ -15,7 +15,9 @@ READY_S_MAX = 60.0
 
 
 @asynccontextmanager
-async def lab_process(config: Path, *, seed: int, speed: float, nodes: int = 6, guests: int = 24) -> AsyncIterator[None]:
+async def lab_process(
+    config: Path, *, seed: int, speed: float, nodes: int = 6, guests: int = 24
+) -> AsyncIterator[None]:
     """Run a lab on free ports until the block ends; ``config`` is complete for every other command."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -47,6 +49,6 @@ async def _ready(process: asyncio.subprocess.Process, config: Path) -> None:
         said.append(line)
         if line.startswith("Stop it with"):
             break
-    if process.returncode is not None or not config.is_file():
+    if process.returncode is not None or not await asyncio.to_thread(config.is_file):
         await process.wait()
         raise Broken(f"the lab did not start: {' '.join(said)[:300]}", remedy="try `noout lab` by itself")

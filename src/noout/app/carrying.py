@@ -1,0 +1,190 @@
+"""Carrying maintenances out in this process: the engine, and a witness for each run; one process for a store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from noout.adapters.durable import DurableEngine
+from noout.app.compose import Installation
+from noout.app.telling import guests_of
+from noout.app.witnessing import Witness, services_of
+from noout.domain.ceph import CephState
+from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.errors import NooutError
+from noout.domain.hardware import HardwareState
+from noout.domain.maintenance import Maintenance, Observation, Plan
+from noout.domain.workorder import WorkOrder
+from noout.plan.plan import make_plan
+from noout.ports import Engine
+from noout.run.context import Answer, Context
+from noout.run.fold import fold
+from noout.run.story import run
+from noout.steps.site import Site
+from noout.tell.checklist import make_work_order
+from noout.watch.acceptance import acceptance
+
+log = logging.getLogger(__name__)
+
+INBOX_EVERY_S = 0.5  # wall seconds between two looks for messages that other processes left
+RESTART_EVERY = 20  # ... looks after which an open run that has lost its workflow is started again
+
+
+def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
+    """What the runs of this installation need of it."""
+
+    def site(node: NodeId) -> Site:
+        return Site(
+            found.hypervisor(node), found.cephs.get(node.cluster), found.bmc(node), found.clock, found.crush_host
+        )
+
+    def plan(cluster: ClusterState, ceph: CephState | None, node: NodeId, now: datetime, parent: Plan | None) -> Plan:
+        return make_plan(cluster, ceph, node, now=now, policy=found.policy, parent=parent)
+
+    def order(m: Maintenance) -> WorkOrder:
+        return make_work_order(m, found.location(m.node), f"WO-{m.id}")
+
+    async def accept(m: Maintenance, seen: Observation) -> Answer:
+        return await accepted(found, m)
+
+    async def silent(m: Maintenance) -> frozenset[GuestId]:
+        witness = witnesses.get(m.id)
+        return await witness.silent(m) if witness is not None else frozenset()
+
+    chosen = found.settings.policy
+    return Context(
+        journal=found.journal,
+        clock=found.clock,
+        site=site,
+        make_plan=plan,
+        make_work_order=order,
+        accept=accept,
+        silent=silent,
+        soak_s=chosen.soak_s,
+        probation_s=chosen.probation_days * 86400,
+    )
+
+
+async def accepted(found: Installation, m: Maintenance) -> Answer:
+    """The watch's judgement of the repaired node, from what its BMC has said since it has power again."""
+    on_at = m.node_on_at or m.opened_at
+    kept = await found.measurements.hardware(m.node, m.opened_at)
+    off_at = m.node_off_at or on_at
+    before: HardwareState | None = next((each for each in reversed(kept) if each.reachable and each.at < off_at), None)
+    await found.measurements.add_hardware(await found.bmc(m.node).observe())
+    after = await found.measurements.hardware(m.node, on_at)
+    answer = acceptance(before, after, m.fault, found.clock.now(), soak_s=found.settings.policy.soak_s)
+    evidence = {"chance_old_fault_would_show": answer.chance_old_fault_would_show, "notes": list(answer.notes)}
+    if answer.findings:
+        return Answer(False, answer.findings, evidence=evidence)
+    if not answer.ok:
+        return Answer(None, until=answer.until)
+    return Answer(True, evidence=evidence)
+
+
+@dataclass
+class Carrier:
+    """The runs of this process. ``begin`` starts one and its witness; ``end`` stops them, and loses nothing."""
+
+    found: Installation
+    witnesses: dict[str, Witness] = field(default_factory=dict)
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    engine: Engine | None = None
+
+    async def carry(self, engine: Engine, maintenance: str) -> None:
+        """The loop, as the engine runs it."""
+        await run(engine, context_of(self.found, self.witnesses), maintenance)
+
+    async def begin(self, maintenance: str) -> None:
+        """Start (or take up again) one run; its witness asks before the run's first effect."""
+        if maintenance not in self.tasks:
+            state = fold(await self.found.journal.read(maintenance))
+            self.witnesses[maintenance] = self._witness(state)
+            self.tasks[maintenance] = asyncio.create_task(self._beside(maintenance))
+
+    def _witness(self, state: Maintenance) -> Witness:
+        found, mid = self.found, state.id
+
+        async def current() -> Maintenance:
+            return fold(await found.journal.read(mid))
+
+        probes = found.settings.probes
+        services = services_of(guests_of(state), probes)
+        return Witness(mid, services, found.prober, found.measurements, found.clock, probes, current)
+
+    async def _beside(self, maintenance: str) -> None:
+        """The witness, and a look for messages left by other processes, until the run is over."""
+        witnessing = asyncio.create_task(self.witnesses[maintenance].run())
+        try:
+            await self._watch_inbox(maintenance)
+            await witnessing
+        finally:
+            witnessing.cancel()
+            with contextlib.suppress(asyncio.CancelledError, NooutError):
+                await witnessing
+
+    async def _watch_inbox(self, maintenance: str) -> None:
+        assert self.engine is not None
+        known, looks = 0, 0
+        while True:
+            try:
+                if looks % RESTART_EVERY == 0:
+                    if not fold(await self.found.journal.read(maintenance)).open:
+                        return
+                    await self.engine.start(maintenance)
+                messages = len(await self.found.journal.messages(maintenance))
+                if messages > known:
+                    await self.engine.wake(maintenance)
+                known, looks = messages, looks + 1
+            except NooutError as error:
+                log.warning("%s: %s", maintenance, error)
+            await asyncio.sleep(INBOX_EVERY_S)
+
+    async def end(self) -> None:
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+
+@asynccontextmanager
+async def carrying(found: Installation) -> AsyncIterator[Carrier | None]:
+    """What carries runs out in this process; None when another process does so for the same store."""
+    with contextlib.ExitStack() as stack:
+        engine_url = found.settings.store.url
+        if found.store_path is not None:
+            lock = _lock(found.store_path.with_suffix(".lock"))
+            if lock is None:
+                yield None
+                return
+            stack.enter_context(lock)
+            engine_url = f"sqlite:///{found.store_path.with_suffix('.engine.db')}"
+        carrier = Carrier(found)
+        async with DurableEngine(engine_url, found.clock, carrier.carry) as engine:
+            carrier.engine = engine
+            try:
+                yield carrier
+            finally:
+                await carrier.end()
+
+
+def _lock(path: Path) -> IO[str] | None:
+    """Hold ``path`` exclusively; None when another process does. The kernel lets go of it when we die."""
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

@@ -1,0 +1,133 @@
+"""The live view: every event as a sentence with its time; on a terminal, below them, what moves right now."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from noout.app.carrying import carrying
+from noout.app.compose import Installation
+from noout.app.maintain import Maintenances
+from noout.cli.options import err, out
+from noout.cli.webapp import web_served
+from noout.domain.cluster import MigrationProgress
+from noout.domain.errors import NooutError
+from noout.domain.maintenance import Maintenance, Pending
+from noout.ports import Clock
+
+MOVES = ("migrate", "ha-migrate")
+MIB = 1024**2
+LOOK_EVERY_S = 1.0  # wall seconds between two looks at the running migrations
+
+
+class Teller:
+    """Prints sentences with the Clock's time before them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def say(self, text: str) -> None:
+        out.print(f"[dim]{self.clock.now():%H:%M:%S}[/] {escape(text)}", soft_wrap=True)
+
+
+@dataclass
+class Moving:
+    """What the running migrations say of themselves, looked up now and then for people to see."""
+
+    found: Installation
+    state: Maintenance | None = None
+    progress: dict[str, MigrationProgress] | None = None
+
+    async def run(self) -> None:
+        while True:
+            with contextlib.suppress(NooutError):
+                await self.look()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        if self.state is None:
+            return
+        hypervisor = self.found.hypervisor(self.state.node)
+        seen = {}
+        for pending in self.state.pending:
+            if pending.action.verb in MOVES and pending.upid:
+                known = await hypervisor.progress(pending.upid)
+                if known is not None:
+                    seen[pending.action.subject] = known
+        self.progress = seen
+
+
+def picture(state: Maintenance, moving: Moving, now: datetime) -> RenderableType:
+    """The bottom lines: phase, what it waits for, what is held, and a bar for each guest on the move."""
+    head = Text.from_markup(f"[bold]{state.node.name}[/] {state.phase.value}")
+    if state.waiting_for:
+        head.append(f"  waits for {state.waiting_for}", "dim")
+    held = ", ".join(sorted({f"{owned.kind} {owned.subject}" for owned in state.owned}))
+    lines: list[RenderableType] = [Text(""), head]
+    if held:
+        lines.append(Text(f"  holds {held}", "dim"))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+    for pending in state.pending:
+        if pending.action.verb in MOVES:
+            table.add_row(*_row(pending, (moving.progress or {}).get(pending.action.subject), now))
+    lines.append(table)
+    return Group(*lines)
+
+
+def _row(pending: Pending, known: MigrationProgress | None, now: datetime) -> tuple[RenderableType, ...]:
+    args = pending.action.args
+    name = Text(f"  {args.get('name', pending.action.subject)}")
+    way = Text(f"{args.get('source')} → {args.get('target')}", "cyan")
+    since = f"{max(0.0, (now - pending.since).total_seconds()):.0f} s"
+    if known is None or not known.total_bytes:
+        return name, way, Text("is being set up", "dim"), Text(since, "dim")
+    done = min(1.0, known.transferred_bytes / known.total_bytes)
+    figures = f"{known.transferred_bytes / MIB:.0f} of {known.total_bytes / MIB:.0f} MiB"
+    if known.rate_bytes_s:
+        left = max(0.0, known.total_bytes - known.transferred_bytes) / known.rate_bytes_s
+        figures += f", {known.rate_bytes_s / MIB:.0f} MiB/s, about {left:.0f} s left"
+    return name, way, ProgressBar(total=1.0, completed=done, width=24), Text(f"{since}  {figures}", "dim")
+
+
+async def follow(found: Installation, maintenance: str) -> Maintenance:
+    """Carry the maintenance out here, unless another process does, and show it until it is over."""
+    async with carrying(found) as carrier:
+        if carrier is None:
+            err.print("another noout process carries this out; following it")
+            return await show(found, maintenance)
+        async with web_served(found, found.settings.serve.listen) as (client, _token):
+            err.print(f"the technician's page is served at {client.base_url} (noout workorder {maintenance} --link)")
+            await carrier.begin(maintenance)
+            watching = asyncio.create_task(found.watcher().run())
+            try:
+                return await show(found, maintenance)
+            finally:
+                watching.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watching
+
+
+async def show(found: Installation, maintenance: str) -> Maintenance:
+    """Follow a maintenance on the terminal until it is over; its last state."""
+    teller, moving = Teller(found.clock), Moving(found)
+    looking = asyncio.create_task(moving.run())
+    try:
+        with Live(console=out, refresh_per_second=4, transient=True, auto_refresh=out.is_terminal) as live:
+            async for state in Maintenances(found).follow(maintenance, teller.say):
+                moving.state = state
+                if out.is_terminal:
+                    live.update(picture(state, moving, found.clock.now()))
+        return state
+    finally:
+        looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await looking
