@@ -6,11 +6,19 @@ first; when that write fails, somebody else leads this run and nothing is done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from noout.codec import encode
-from noout.domain.errors import Broken, NooutError, Refused, Retryable, Superseded, UnknownOutcome
+from noout.domain.errors import (
+    Broken,
+    Forbidden,
+    NooutError,
+    Refused,
+    Retryable,
+    Superseded,
+    UnknownOutcome,
+    Untrusted,
+)  # fmt: skip
 from noout.domain.journal import Kind
 from noout.domain.maintenance import Action, Json, Maintenance, Mode, Observation, Phase
 from noout.domain.reasons import Blocker
@@ -21,19 +29,22 @@ from noout.run.inbox import take_messages
 from noout.run.invariants import forgotten, violations
 from noout.run.look import look
 from noout.run.record import Record
-from noout.run.settle import settle
+from noout.run.replan import keeping_what_is_done
+from noout.run.settle import settle, settle_what_is_so
 from noout.steps.bring_back import POLL_S
 from noout.steps.dispatch import Dispatch
-from noout.steps.evacuate import Evacuate, away
+from noout.steps.evacuate import Evacuate
 from noout.steps.hold_data import HoldData
 from noout.steps.homecoming import Homecoming
 from noout.steps.reintegrate import Reintegrate
 from noout.steps.repair import Repair
-from noout.steps.step import Act, Ask, Back, Blocked, Decision, Finished, Hold, Note, Sight, Step
+from noout.steps.step import ATTEMPTS_MAX, Act, Ask, Back, Blocked, Decision, Finished, Hold, Note, Sight, Step
+from noout.steps.whereabouts import not_home
 
 BLOCKED_S = 15.0  # how soon a blocked run looks again by itself
 TROUBLE_S = 10.0  # ... one that could not see the world
-AT_ONCE = 50  # decisions without an effect in one advance: more is a circle
+SOAK_POLL_S = 15.0  # between two looks at the repaired node while it proves itself
+NOTES_MAX = 20  # decisions in one advance that only write something down: more is a circle
 
 
 def story(soak_s: float) -> tuple[Step, ...]:
@@ -42,7 +53,7 @@ def story(soak_s: float) -> tuple[Step, ...]:
 
 
 async def advance(ctx: Context, maintenance: str) -> Wait | None:
-    """Take the run as far as it goes without waiting; what it then waits for, or None when it is over."""
+    """Look once, settle, start at most one effect; what the run then waits for, or None when it is over."""
     record = await Record.read(ctx.journal, maintenance)
     try:
         return await _Turn(ctx, record).take()
@@ -79,31 +90,30 @@ class _Turn:
         await settle(self.record, seen, self.step_named)
         await note_drift(self.record, seen)
         if broken := violations(self.m, seen):
-            blockers = tuple(
-                Blocker("invariant", str(self.m.node), each, "look at once; resume when it is mended")
-                for each in broken
-            )
-            return await self.block(blockers)
-        for _ in range(AT_ONCE):
+            remedy = "look at once; the run goes on when it is mended"
+            return await self.block(tuple(Blocker("invariant", str(self.m.node), each, remedy) for each in broken))
+        if self.m.paused:
+            return await self.wait(Hold("somebody to resume it", BLOCKED_S, "operator"))
+        for _ in range(NOTES_MAX):
             wait = await (self._undo(seen) if self.m.aborting else self._go_on(seen))
             if wait is not _AGAIN:
                 return wait
-        raise Broken(f"{self.m.id}: step {self.m.step} decides in a circle", remedy="pause it and report this")
+        circle = f"step {self.m.step} goes round in a circle without an effect"
+        return await self.block((Blocker("circle", self.m.id, circle, "pause or abort it, and report this"),))
 
     def _sees(self) -> frozenset[Sight]:
-        """What the next step must see; an undo looks at everything."""
-        if self.m.aborting or any(p.action.verb.startswith(("led", "power", "shutdown-node")) for p in self.m.pending):
-            return frozenset({"hardware", "ok-to-stop"})
-        step = self._next()
-        if step is None:
-            return frozenset()
-        # Steps that finish at once hand over to the next within the same turn, which must see as much.
-        following = self.steps[self.steps.index(step) : self.steps.index(step) + 3]
-        return frozenset().union(*(each.sees for each in following))
+        """What the step that decides must see, and the steps whose effects are still to be verified."""
+        deciding = self._to_undo()[:1] if self.m.aborting else [each for each in (self._next(),) if each is not None]
+        steps = deciding + [self.step_named(pending.action.step) for pending in self.m.pending]
+        return frozenset().union(*(step.sees for step in steps))
 
     def _next(self) -> Step | None:
         done = {name for name, _ in self.m.steps_done}
         return next((step for step in self.steps if step.name not in done), None)
+
+    def _to_undo(self) -> list[Step]:
+        """All steps that are not undone yet, the last first. One that was never entered finds nothing to give back."""
+        return [step for step in reversed(self.steps) if step.name not in self.m.undone]
 
     async def _remember_host(self, seen: Observation) -> None:
         """Which CRUSH host is ours, once and for all: afterwards its OSDs may be down or gone from sight."""
@@ -113,41 +123,35 @@ class _Turn:
         kept = host if host and seen.ceph is not None and seen.ceph.osds_of(host) else ""
         await self.record.write(Kind.FACT, {"name": "crush_host", "value": kept})
 
-    # --- forward ---------------------------------------------------------------------------------------------
+    # --- deciding --------------------------------------------------------------------------------------------
 
     async def _go_on(self, seen: Observation) -> Wait | None:
         step = self._next()
         if step is None:
             return await self._close(seen)
-        if self.m.paused:
-            return await self.wait(Hold("somebody to resume it", BLOCKED_S, "operator"))
         if self.m.step != step.name:
             await self.record.write(Kind.STEP_ENTERED, {"step": step.name})
         return await self._obey(step, step.plan(self.m, seen), seen)
 
     async def _undo(self, seen: Observation) -> Wait | None:
-        """The steps that were entered, in reverse; then it is closed as aborted, saying what remains."""
-        entered = [step for step in self.steps if self._entered(step)]
-        step = next((each for each in reversed(entered) if each.name not in self.m.undone), None)
-        if step is None:
+        """The steps in reverse; then it is closed as aborted, saying what remains."""
+        left = self._to_undo()
+        if not left:
             return await self._close(seen)
-        if self.m.paused:
-            return await self.wait(Hold("somebody to resume it", BLOCKED_S, "operator"))
-        return await self._obey(step, step.undo(self.m, seen), seen, undo=True)
+        return await self._obey(left[0], left[0].undo(self.m, seen), seen)
 
-    def _entered(self, step: Step) -> bool:
-        return step.name == self.m.step or step.name in {name for name, _ in self.m.steps_done}
-
-    async def _obey(self, step: Step, decision: Decision, seen: Observation, *, undo: bool = False) -> Wait | None:
+    async def _obey(self, step: Step, decision: Decision, seen: Observation) -> Wait | None:
         match decision:
             case Finished(evidence):
                 data: dict[str, Json] = {"step": step.name, "evidence": dict(evidence)}
-                await self.record.write(Kind.STEP_DONE, data | ({"undone": True} if undo else {}))
+                await self.record.write(Kind.STEP_DONE, data | ({"undone": True} if self.m.aborting else {}))
+                return Wait("the next step, which looks for itself")
+            case Back(to, why):
+                await self.record.write(Kind.STEP_ENTERED, {"step": to, "why": why})
+                return Wait("an earlier step, which looks for itself")
             case Note(name, value):
                 await self.record.write(Kind.FACT, {"name": name, "value": value})
-            case Back(to, why):
-                await self.record.write(Kind.OBSERVED, {"what": why})
-                await self.record.write(Kind.STEP_ENTERED, {"step": to, "why": why})
+                return _AGAIN
             case Ask():
                 return await self._answer(decision, seen)
             case Hold():
@@ -155,33 +159,34 @@ class _Turn:
             case Blocked(blockers):
                 return await self.block(blockers)
             case Act(actions):
-                return await self._act(step, actions, seen)
-        return _AGAIN
+                return await self._act(step, actions[0], seen)
 
     # --- effects ---------------------------------------------------------------------------------------------
 
-    async def _act(self, step: Step, actions: Sequence[Action], seen: Observation) -> Wait | None:
-        action = actions[0]
+    async def _act(self, step: Step, action: Action, seen: Observation) -> Wait | None:
+        """One effect: intent written, asked for, answer written. Whether it happened, the next advance sees."""
         if self.m.mode is Mode.STEP and action.key not in self.m.confirmed:
             await self._ask_to_confirm(action)
             return await self.wait(Hold(f"somebody to confirm: {action.says}", 3600.0, "confirmation"))
+        if not await self.ctx.may_act():
+            return await self.wait(Hold("somebody to allow effects again (noout allow-all)", BLOCKED_S, "operator"))
         attempt = self.m.failed.get(action.key, 0) + 1
         await self.record.write(Kind.INTENT, {"key": action.key, "action": encode(action), "attempt": attempt})
+        if await settle_what_is_so(self.record, seen, step, action.key):
+            return Wait("the next thing: it was so already")
         soon = self.ctx.clock.now() + timedelta(seconds=1)
         try:
             upid = await step.act(action, seen, self.ctx.site(self.m.node))
         except UnknownOutcome as error:
             # It may have happened: it stays pending, and only what is seen will decide.
             await self.record.write(Kind.STARTED, {"key": action.key, "unknown": error.message})
-            return Wait(f"to see whether it happened: {action.says}", soon)
-        except Retryable as error:
-            await self.record.write(Kind.FAILED, {"key": action.key, "why": error.message})
-            return Wait(f"to try again: {action.says}", self.ctx.clock.now() + timedelta(seconds=POLL_S))
-        except (Refused, Broken) as error:
-            why = f"{error.message} → {error.remedy}" if error.remedy else error.message
-            await self.record.write(Kind.FAILED, {"key": action.key, "why": why})
-            return Wait(f"after a refusal: {action.says}", soon)
-        await self.record.write(Kind.STARTED, {"key": action.key, "upid": upid})
+        except (Refused, Retryable, Broken) as error:
+            # Nothing was done. A missing privilege or a pinned key that differs will not mend itself in a minute.
+            hopeless = isinstance(error, Forbidden | Untrusted)
+            data = {"key": action.key, "why": str(error), "counts": ATTEMPTS_MAX if hopeless else 1}
+            await self.record.write(Kind.FAILED, data)
+        else:
+            await self.record.write(Kind.STARTED, {"key": action.key, "upid": upid})
         return Wait(f"to see it happen: {action.says}", soon)
 
     async def _ask_to_confirm(self, action: Action) -> None:
@@ -198,18 +203,16 @@ class _Turn:
             await self.record.write(Kind.WORK_ORDER, {"work_order": encode(order)})
             return _AGAIN
         answer = await self.ctx.accept(self.m, seen)
-        if answer.ok is None:
-            until = answer.until or seen.at + timedelta(seconds=TROUBLE_S)
-            left_s = max(1.0, (until - seen.at).total_seconds())
-            return await self.wait(
-                Hold("the repaired node to prove itself before anything relies on it", left_s, "time")
-            )
+        soaked = self.m.acceptance_until is None or seen.at >= self.m.acceptance_until
+        if answer.ok is None or (answer.ok and not soaked):
+            return await self.wait(Hold(ask.why, SOAK_POLL_S, "time"))
         value = {"ok": answer.ok, "reasons": list(answer.reasons), **answer.evidence}
         await self.record.write(Kind.FACT, {"name": "acceptance", "value": value})
         return _AGAIN
 
     async def _plan_anew(self, why: str, seen: Observation) -> Wait | None:
-        plan = self.ctx.make_plan(seen.cluster, seen.ceph, self.m.node, seen.at, self.m.plan)
+        made = self.ctx.make_plan(seen.cluster, seen.ceph, self.m.node, seen.at, self.m.plan)
+        plan = keeping_what_is_done(made, self.m)
         if not plan.feasible:
             return await self.block(plan.blockers)
         await self.record.write(Kind.PLANNED, {"plan": encode(plan), "why": why})
@@ -218,8 +221,10 @@ class _Turn:
     # --- waiting and ending -----------------------------------------------------------------------------------
 
     async def wait(self, hold: Hold) -> Wait:
+        """Wait, and say so once. Waiting for an effect that is under way needs no word: its intent says it."""
         until = self.ctx.clock.now() + timedelta(seconds=hold.for_s)
-        if self.m.waiting_for != hold.why or self.m.needs != hold.needs or self.m.blockers:
+        under_way = bool(self.m.pending) and not hold.needs and not self.m.blockers
+        if not under_way and (self.m.waiting_for != hold.why or self.m.needs != hold.needs or self.m.blockers):
             data = {"why": hold.why, "until": until.isoformat(), "needs": hold.needs}
             await self.record.write(Kind.WAITING, data)
         return Wait(hold.why, until)
@@ -230,33 +235,24 @@ class _Turn:
         return Wait(blockers[0].message, self.ctx.clock.now() + timedelta(seconds=BLOCKED_S))
 
     async def _close(self, seen: Observation) -> Wait | None:
-        if left := forgotten(self.m):
-            return await self.block(
-                tuple(
-                    Blocker(
-                        "ownership.left",
-                        each,
-                        f"{each} is still ours",
-                        "give it back by hand (noout status), then resume",
-                    )
-                    for each in left
-                )
-            )
         if self.m.pending:
             return await self.wait(Hold("the last effects to be seen", POLL_S))
-        leftovers = [str(each) for each in sorted(away(self.m)) if each not in self._home(seen)]
+        if left := forgotten(self.m):
+            remedy = "give it back by hand (noout status), then resume"
+            return await self.block(
+                tuple(Blocker("ownership.left", each, f"{each} is still ours", remedy) for each in left)
+            )
+        leftovers = [str(guest) for guest in not_home(self.m, seen)]
+        data: dict[str, Json] = {"leftovers": leftovers}
         if self.m.aborting:
-            data: dict[str, Json] = {"outcome": "aborted", "phase": Phase.ABORTED.value, "leftovers": leftovers}
+            reason = f": {self.m.abort_reason}" if self.m.abort_reason else ""
+            data |= {"outcome": f"aborted{reason}", "phase": Phase.ABORTED.value}
         else:
             until = self.ctx.clock.now() + timedelta(seconds=self.ctx.probation_s)
             outcome = "done, guests left away" if leftovers else "done"
-            data = {"outcome": outcome, "phase": Phase.DONE.value, "leftovers": leftovers}
-            data["probation_until"] = until.isoformat()
+            data |= {"outcome": outcome, "phase": Phase.DONE.value, "probation_until": until.isoformat()}
         await self.record.write(Kind.CLOSED, data)
         return None
-
-    def _home(self, seen: Observation) -> set[object]:
-        return {guest.id for guest in seen.cluster.guests_on(self.m.node)}
 
 
 _AGAIN = Wait("decide again")

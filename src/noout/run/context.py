@@ -30,6 +30,10 @@ async def nobody_is_silent(m: Maintenance) -> frozenset[GuestId]:
     return frozenset()
 
 
+async def always() -> bool:
+    return True
+
+
 @dataclass(slots=True)
 class Sighting:
     """How far a migration had come when it last moved on; lost with the process, and then begun anew."""
@@ -40,7 +44,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``sightings`` is scratch memory for the stall detector, never a truth."""
+    """``may_act``: the one switch that stops every new effect. ``sightings`` is scratch memory, never a truth."""
 
     journal: Journal
     clock: Clock
@@ -49,6 +53,7 @@ class Context:
     make_work_order: Callable[[Maintenance], WorkOrder]
     accept: Callable[[Maintenance, Observation], Awaitable[Answer]]
     silent: Callable[[Maintenance], Awaitable[frozenset[GuestId]]] = nobody_is_silent
+    may_act: Callable[[], Awaitable[bool]] = always
     soak_s: float = 600.0
     probation_s: float = 7 * 86400.0
     stall_s: float = 60.0

@@ -7,7 +7,7 @@ from noout.domain.journal import Kind
 from noout.domain.maintenance import Maintenance, Observation
 from noout.run.record import Record
 from noout.steps import checks
-from noout.steps.evacuate import away
+from noout.steps.whereabouts import away
 
 
 async def note_drift(record: Record, seen: Observation) -> None:

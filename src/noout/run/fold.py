@@ -81,7 +81,10 @@ def _planned(m: Maintenance, event: Event) -> Maintenance:
     fresh = {str(move.guest) for move in plan.moves if before.get(move.guest, move.target) != move.target}
     forget = {key for key in m.failed if key.rpartition("/")[0].split("/")[0] == "evacuate" and _subject(key) in fresh}
     phase = Phase.PLANNED if m.phase is Phase.PROPOSED else m.phase
-    return replace(_forget(m, forget), plan=plan, phase=phase, cautions=_merge(m.cautions, plan.cautions), blockers=())
+    return replace(
+        _forget(m, forget), plan=plan, phase=phase, cautions=_merge(m.cautions, plan.cautions), blockers=(),
+        replan_wanted_at=None,
+    )  # fmt: skip
 
 
 def _merge(old: tuple[Caution, ...], new: Iterable[Caution]) -> tuple[Caution, ...]:
@@ -188,7 +191,9 @@ def _observed(m: Maintenance, event: Event) -> Maintenance:
     facts = {**m.facts, "replan_why": why} if data.get("replan") else m.facts
     wanted = event.at if data.get("replan") else m.replan_wanted_at
     elsewhere = {**m.elsewhere, data["guest"]: data.get("to", "")}
-    return replace(m, elsewhere=elsewhere, facts=facts, replan_wanted_at=wanted)
+    gone = ("guest-down", data["guest"]) if not data.get("to") else None  # removed: nobody can start it again
+    owned = tuple(each for each in m.owned if (each.kind, each.subject) != gone)
+    return replace(m, elsewhere=elsewhere, facts=facts, replan_wanted_at=wanted, owned=owned)
 
 
 def _blocked(m: Maintenance, event: Event) -> Maintenance:

@@ -55,6 +55,7 @@ def _resume(m: Maintenance, event: Event) -> Maintenance:
     failed_acceptance = not (facts.get("acceptance") or {"ok": True})["ok"]
     if failed_acceptance:
         del facts["acceptance"]
+    facts.pop("replan_why", None)  # what was planned anew without success may be so once more
     return replace(
         m, paused=False, failed={}, why_failed={}, failed_at={}, facts=facts, blockers=(),
         acceptance_until=None if failed_acceptance else m.acceptance_until,

@@ -1,4 +1,7 @@
-"""What must never be, whatever happened: checked on every observation, in production as in simulation."""
+"""What must never be, whatever happened: checked on every observation; the run stops effects until it is mended.
+
+Only what no step can mend by itself is here. (Data no longer held, for one, is held again by the step.)
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,6 @@ def violations(m: Maintenance, seen: Observation) -> list[str]:
     if (asked_off or off) and (running := checks.running_on_node(m, seen)):
         found.append(f"{running[0].name} ({running[0].id}) runs on {m.node.name}, which is off or was asked to go off")
     ours_down = any(own.kind in ("osd-stopped", "mon-stopped") for own in m.owned)
-    if ours_down and seen.ceph is not None and not checks.is_held(m, seen):
-        found.append(f"the Ceph daemons of {m.node.name} are stopped and its data is not held")
     if ours_down and seen.ceph is not None and not seen.ceph.mon_quorum_ok:
         found.append("the Ceph mons have lost their quorum while ours is stopped")
     return found

@@ -33,6 +33,20 @@ async def settle(record: Record, seen: Observation, step_named: Callable[[str], 
     return settled
 
 
+async def settle_what_is_so(record: Record, seen: Observation, step: Step, key: str) -> bool:
+    """An effect that gives something back and has happened already (a daemon that came with the boot) needs no asking.
+
+    So does one that we asked for before, took for failed, and see now. What others did for us is not taken as ours.
+    """
+    pending = next(each for each in record.m.pending if each.action.key == key)
+    if not EFFECTS[pending.action.verb].releases and pending.attempt == 1:
+        return False
+    verdict = step.verify(pending, record.m, seen)
+    if isinstance(verdict, Verified):
+        await _verified(record, pending, verdict, seen)
+    return isinstance(verdict, Verified)
+
+
 async def _verified(record: Record, pending: Pending, verdict: Verified, seen: Observation) -> None:
     """Ownership and moves are written before the effect is called done: a crash in between repeats the looking only."""
     action, effect = pending.action, EFFECTS[pending.action.verb]
@@ -62,5 +76,5 @@ def moved(m: Maintenance, pending: Pending, verdict: Verified, seen: Observation
         started=pending.since,
         finished=seen.at,
         blackout_ms=int(blackout) if isinstance(blackout, int | float) else None,
-        homeward=pending.action.verb == "start-guest" or (pending.action.step == "return" and target == m.node.name),
+        homeward=pending.action.verb == "start-guest" or pending.action.step == "return",
     )

@@ -6,13 +6,13 @@ Commands are exact and work from any node of the cluster that is up, unless they
 from __future__ import annotations
 
 from noout.domain.cluster import Guest, GuestId, GuestKind, NodeId
-from noout.domain.maintenance import Action, Maintenance, Move, MoveKind
+from noout.domain.maintenance import Action, Move, MoveKind
 
 SHUTDOWN_TIMEOUT_S = 180
-RAM_GIB = 1024**3
+GIB = 1024**3
 
 
-def move(step: str, m: Maintenance, each: Move, guest: Guest) -> Action:
+def move(step: str, each: Move, guest: Guest) -> Action:
     """Migrate, relocate or queue with HA. The guest is where ``guest.node`` says; it goes to ``each.target``."""
     assert each.target is not None
     here, there, vmid = guest.node.name, each.target.name, guest.id.vmid

@@ -5,6 +5,7 @@ Shared by the reintegration and by every undo. Each flag goes only when what it 
 
 from __future__ import annotations
 
+from noout.domain.cluster import GuestId
 from noout.domain.hardware import Power
 from noout.domain.maintenance import Maintenance, Observation
 from noout.steps import actions, checks
@@ -35,6 +36,22 @@ def power_up(step: str, m: Maintenance, seen: Observation) -> Decision | None:
             "look at its console; its data stays held, and the run goes on when it is online",
         )  # fmt: skip
     return Hold(why, POLL_S)
+
+
+def keep_held(step: str, m: Maintenance, seen: Observation) -> Decision | None:
+    """While the OSDs are down by us, our flags stay: set once more when somebody has cleared them. None: they stand.
+
+    noup has done its work once the acceptance was given.
+    """
+    host = checks.crush_host(m)
+    if host is None or seen.ceph is None or any(osd.up for osd in checks.osds_of_node(m, seen)):
+        return None
+    for flag in ("noout",) if m.facts.get("acceptance") else ("noout", "noup"):
+        if owns(m, flag, host) and not has_flag(seen, host, flag):
+            return attempt(
+                m, seen, actions.set_flag(step, flag, host), code="ceph.flag", remedy="see who clears it, then resume"
+            )
+    return None
 
 
 def mon_back(step: str, m: Maintenance, seen: Observation) -> Decision | None:
@@ -103,3 +120,15 @@ def _booting(m: Maintenance, seen: Observation, what: str, key: str) -> Decision
     if m.node_on_at is None or m.failed.get(key) or is_pending(m, key) or waited_s(m, seen, why) > DAEMON_S_MAX:
         return None
     return Hold(why, POLL_S)
+
+
+def start_again(step: str, m: Maintenance, seen: Observation) -> Decision | None:
+    """Start the guests that were shut down by consent; None when there is none left."""
+    for owned in (each for each in m.owned if each.kind == "guest-down"):
+        guest = seen.cluster.guest(GuestId.parse(owned.subject))
+        if guest is not None:
+            return attempt(
+                m, seen, actions.start_guest(step, guest), code="guest.not-started",
+                remedy="start it by hand; the run goes on when it runs",
+            )  # fmt: skip
+    return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from noout.domain.ceph import Osd
-from noout.domain.cluster import Guest
-from noout.domain.maintenance import Maintenance, Observation
+from noout.domain.cluster import Guest, GuestId
+from noout.domain.maintenance import Maintenance, MoveKind, Observation
 from noout.domain.reasons import Blocker
 
 
@@ -31,6 +31,16 @@ def running_on_node(m: Maintenance, seen: Observation) -> tuple[Guest, ...]:
     return tuple(guest for guest in seen.cluster.guests_on(m.node) if guest.running and not guest.template)
 
 
+def consented(m: Maintenance) -> frozenset[GuestId]:
+    """Guests of the plan that stay on the node and are shut down by consent while it is off."""
+    return frozenset(move.guest for move in (m.plan.moves if m.plan else ()) if move.kind is MoveKind.SHUTDOWN)
+
+
+def strays(m: Maintenance, seen: Observation) -> tuple[Guest, ...]:
+    """Running guests that should have left the node: all but those that are shut down at the last moment."""
+    return tuple(guest for guest in running_on_node(m, seen) if guest.id not in consented(m))
+
+
 def silent_guests(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
     """Guests we moved whose service has stopped answering: for PVE all is well, for the customer it is not."""
     moved = {move.guest: move for move in m.moved}
@@ -38,17 +48,10 @@ def silent_guests(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
         Blocker(
             "guest.silent",
             str(guest),
-            f"{moved[guest].name} ({guest}) no longer answers since it was moved to {moved[guest].target}: customer down",
+            f"{moved[guest].name} ({guest}) no longer answers since it moved to {moved[guest].target}: customer down",
             "look at its network and its console; the run goes on when it answers again, or when you resume the run",
         )
         for guest in sorted(seen.silent & set(moved) - m.silence_accepted)
-    )
-
-
-def no_guest_runs_here(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
-    return tuple(
-        Blocker("guest.running", str(guest.id), f"{guest.name} ({guest.id}) runs on {m.node}", "it must leave first")
-        for guest in running_on_node(m, seen)
     )
 
 
@@ -94,7 +97,7 @@ def data_is_whole(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
         return ()
     if not seen.ceph.fresh:
         return (
-            Blocker("ceph.stale", m.node.cluster, "no Ceph mgr answers: the picture of the PGs is frozen", "start a mgr"),
+            Blocker("ceph.stale", m.node.cluster, "no mgr answers: the picture of the PGs is frozen", "start a mgr"),
         )
     if not seen.ceph.all_clean:
         states = ", ".join(f"{n} {state}" for state, n in sorted(seen.ceph.pgs_by_state.items()))

@@ -18,7 +18,7 @@ class Dispatch(Reconciler):
     sees: frozenset[Sight] = frozenset({"hardware"})
 
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
-        if strays := checks.running_on_node(m, seen):
+        if strays := checks.strays(m, seen):
             return Back("evacuate", f"{strays[0].name} ({strays[0].id}) runs on the node again")
         if m.work_order is None:
             return Ask("work-order", "the node is empty")

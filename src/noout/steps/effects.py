@@ -55,7 +55,10 @@ async def _uncordon(action: Action, seen: Observation, site: Site) -> None:
 def in_maintenance_mode(seen: Observation, node: NodeId) -> bool:
     """By the node's state or by the request the CRM has taken; the LRM of a node that is off says nothing."""
     found = seen.cluster.node(node)
-    return (found is not None and found.ha_state == "maintenance") or (node.name, "maintenance") in seen.cluster.ha_requests
+    return (found is not None and found.ha_state == "maintenance") or (
+        node.name,
+        "maintenance",
+    ) in seen.cluster.ha_requests
 
 
 def _is_cordoned(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:

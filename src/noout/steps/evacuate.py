@@ -10,6 +10,7 @@ from noout.domain.cluster import Guest, GuestId, GuestStatus
 from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, Observation
 from noout.domain.reasons import Blocker
 from noout.steps import actions, checks
+from noout.steps.bring_back import start_again
 from noout.steps.effects import Reconciler, in_maintenance_mode
 from noout.steps.guest_effects import running_move
 from noout.steps.step import (
@@ -26,7 +27,8 @@ from noout.steps.step import (
     is_pending,
     owns,
     retry_at,
-)  # fmt: skip
+)  # fmt: skipfrom noout.steps.whereabouts import not_home
+from noout.steps.whereabouts import not_home
 
 POLL_S = 5.0
 NO_END_S = 1800.0  # a migration is given ten times its estimate, and at least this, before it is cancelled
@@ -42,14 +44,14 @@ class Evacuate(Reconciler):
             return Ask("plan", "there is none yet")
         if (action := overdue(self.name, m, seen)) is not None and not exhausted(m, action.key):
             return Act((action,))
-        if why := _out_of_date(m, seen):
+        if why := _why_plan_anew(m):
             return Ask("plan", why)
         if blockers := checks.silent_guests(m, seen):
             return Blocked(blockers)
-        todo = [move for move in m.plan.moves if not is_done(move, m, seen)]
+        todo = [move for move in m.plan.moves if move.kind is not MoveKind.SHUTDOWN and not is_done(move, m, seen)]
         if todo:
             return _or_new_plan(next_moves(self.name, todo, m, seen, m.plan.streams), m)
-        if strays := checks.running_on_node(m, seen):
+        if strays := checks.strays(m, seen):
             return Blocked(
                 tuple(
                     Blocker(
@@ -66,7 +68,8 @@ class Evacuate(Reconciler):
         uses_ha = any(guest.ha for guest in seen.cluster.guests)
         left = [guest for guest in seen.cluster.guests_on(m.node) if guest.ha]
         if not uses_ha or left or in_maintenance_mode(seen, m.node):
-            return Finished({"cordoned_by_us": owns(m, "maintenance-mode"), "ha_guests_left": [str(g.id) for g in left]})
+            ours = owns(m, "maintenance-mode")
+            return Finished({"cordoned_by_us": ours, "ha_guests_left": [str(guest.id) for guest in left]})
         return attempt(
             m, seen, actions.maintenance_mode(self.name, m.node, True),
             code="ha.maintenance-mode", remedy="type the command by hand, then resume",
@@ -81,30 +84,7 @@ class Evacuate(Reconciler):
             )  # fmt: skip
         if (decision := start_again(self.name, m, seen)) is not None:
             return decision
-        return Finished({"guests_away": [str(guest) for guest in sorted(away(m))]})
-
-
-def start_again(step: str, m: Maintenance, seen: Observation) -> Decision | None:
-    """Start the guests that were shut down by consent; None when there is none left."""
-    for owned in (each for each in m.owned if each.kind == "guest-down"):
-        guest = seen.cluster.guest(GuestId.parse(owned.subject))
-        if guest is not None:
-            return attempt(
-                m, seen, actions.start_guest(step, guest), code="guest.not-started",
-                remedy="start it by hand; the run goes on when it runs",
-            )  # fmt: skip
-    return None
-
-
-def away(m: Maintenance) -> dict[GuestId, str]:
-    """Guests we took from the node and did not bring back -> the node we put them on."""
-    result: dict[GuestId, str] = {}
-    for moved in m.moved:
-        if moved.homeward:
-            result.pop(moved.guest, None)
-        elif moved.target is not None:
-            result[moved.guest] = moved.target.name
-    return result
+        return Finished({"guests_away": [str(guest) for guest in not_home(m, seen)]})
 
 
 def is_done(move: Move, m: Maintenance, seen: Observation) -> bool:
@@ -114,18 +94,17 @@ def is_done(move: Move, m: Maintenance, seen: Observation) -> bool:
         return True
     if any(is_of(pending.action, move.guest) for pending in m.pending):
         return False
-    if move.kind is MoveKind.SHUTDOWN:
-        return guest.node != move.source or guest.status is GuestStatus.STOPPED
     return guest.node != move.source
 
 
 def is_of(action: Action, guest: GuestId) -> bool:
-    return action.verb in MOVE_VERBS | {"shutdown-guest"} and action.subject == str(guest)
+    return action.verb in MOVE_VERBS and action.subject == str(guest)
 
 
 def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, streams: int) -> Decision:
     """The moves that may start now, in the plan's order; or why none may."""
-    flying = [pending for pending in m.pending if pending.action.verb in MOVE_VERBS | {"shutdown-guest"}]
+    flying = [pending for pending in m.pending if pending.action.verb in MOVE_VERBS]
+    ha_busy = any(pending.action.verb == "ha-migrate" for pending in flying)  # HA guests go one at a time
     ready: list[Action] = []
     stuck: list[Blocker] = []
     soonest: float | None = None
@@ -134,13 +113,13 @@ def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, s
         guest = seen.cluster.guest(move.guest)
         if guest is None or any(is_of(pending.action, move.guest) for pending in m.pending):
             continue
-        action = _action(step, m, move, guest)
+        action = actions.move(step, move, guest)
         if exhausted(m, action.key):
             stuck.append(_gave_up(action, m))
         elif (again := retry_at(m, action.key)) is not None and seen.at < again:
             wait = (again - seen.at).total_seconds()
             soonest = wait if soonest is None else min(soonest, wait)
-        elif any(each in unfinished for each in move.after) or (action.verb == "ha-migrate" and any(p.action.verb == "ha-migrate" for p in flying)):
+        elif any(each in unfinished for each in move.after) or (action.verb == "ha-migrate" and ha_busy):
             continue
         elif (blocker := _no_room(move, guest, m, seen)) is not None:
             stuck.append(blocker)
@@ -149,18 +128,10 @@ def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, s
     if ready and len(flying) < streams:
         return Act(tuple(ready))
     if flying:
-        return Hold("guests are on the move", POLL_S)
-    if ready:
-        return Act(tuple(ready))
+        return Hold("guests to arrive", POLL_S)
     if soonest is not None:
         return Hold("a failed move is tried again soon", max(soonest, 1.0), "time")
     return Blocked(tuple(stuck)) if stuck else Hold("guests wait for each other", POLL_S)
-
-
-def _action(step: str, m: Maintenance, move: Move, guest: Guest) -> Action:
-    if move.kind is MoveKind.SHUTDOWN:
-        return actions.shutdown_guest(step, move, guest)
-    return actions.move(step, m, move, guest)
 
 
 def _gave_up(action: Action, m: Maintenance) -> Blocker:
@@ -185,7 +156,8 @@ def _no_room(move: Move, guest: Guest, m: Maintenance, seen: Observation) -> Blo
     if not guest.running or m.plan is None:
         return None
     load = next((each for each in m.plan.loads if each.node == move.target), None)
-    reserve = load.reserve_bytes if load else 0
+    # As in the plan: all but the reserve; yet a node may hold again what it held before anything moved.
+    limit = max(node.ram_bytes - load.reserve_bytes, load.before_bytes) if load else node.ram_bytes
     coming = sum(
         other.ram_bytes
         for pending in m.pending
@@ -193,11 +165,12 @@ def _no_room(move: Move, guest: Guest, m: Maintenance, seen: Observation) -> Blo
         and (other := seen.cluster.guest(GuestId.parse(pending.action.subject))) is not None
         and other.node != node.id
     )
-    taken = sum(other.ram_bytes for other in seen.cluster.guests_on(node.id) if other.running) + coming
-    if taken + guest.ram_bytes + reserve > node.ram_bytes:
-        gib = (taken + guest.ram_bytes + reserve - node.ram_bytes) / actions.RAM_GIB
+    here = [other for other in seen.cluster.guests_on(node.id) if other.status is not GuestStatus.STOPPED]
+    short = sum(other.ram_bytes for other in here if not other.template) + coming + guest.ram_bytes - limit
+    if short > 0:
         return Blocker(
-            "target.full", str(move.guest), f"{move.name} does not fit on {node.id.name} any more: {gib:.1f} GiB short",
+            "target.full", str(move.guest),
+            f"{move.name} does not fit on {node.id.name} any more: {short / actions.GIB:.1f} GiB short",
             "make room there, or resume for a new plan",
         )  # fmt: skip
     return None
@@ -222,26 +195,17 @@ def overdue(step: str, m: Maintenance, seen: Observation) -> Action | None:
 
 
 def _or_new_plan(decision: Decision, m: Maintenance) -> Decision:
-    """A target that went away or filled up is a reason for a new plan, asked for once per reason."""
+    """What stops a move (its target went away or filled up, it failed too often) is a reason for one new plan."""
     if isinstance(decision, Blocked):
-        reasons = [f"{each.code} {each.subject}" for each in decision.blockers if each.code.startswith("target.")]
-        if reasons and m.facts.get("replan_why") != reasons:
+        reasons = [f"{each.code} {each.subject}" for each in decision.blockers]
+        if m.facts.get("replan_why") != reasons:
             return Note("replan", reasons)
     return decision
 
 
-def _out_of_date(m: Maintenance, seen: Observation) -> str:
-    """Why the plan no longer fits the world; "" while it does. One new plan per recorded reason, never a loop."""
-    assert m.plan is not None
-    if m.replan_wanted_at is not None and m.plan.made_at < m.replan_wanted_at:
-        why = m.facts.get("replan_why") or "something happened that the plan does not know"
-        return ", ".join(why) if isinstance(why, list) else str(why)
-    for move in m.plan.moves:
-        guest = seen.cluster.guest(move.guest)
-        if guest is None or is_done(move, m, seen):
-            continue
-        key = _action("evacuate", m, move, guest).key
-        if exhausted(m, key) and m.plan.made_at < m.failed_at[key]:
-            return f"{move.name} ({move.guest}) cannot go to {move.target}: {m.why_failed.get(key, '')}"
-    return ""
-
+def _why_plan_anew(m: Maintenance) -> str:
+    """What was recorded since the plan was made and is not in it; "" when nothing."""
+    if m.replan_wanted_at is None:
+        return ""
+    why = m.facts.get("replan_why") or "something happened that the plan does not know"
+    return ", ".join(str(each) for each in why) if isinstance(why, list) else str(why)

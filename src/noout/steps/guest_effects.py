@@ -61,7 +61,8 @@ async def start(action: Action, seen: Observation, site: Site) -> str | None:
 def running_move(seen: Observation, guest: GuestId) -> Task | None:
     """The migration of this guest that runs now, whoever started it."""
     return next(
-        (task for task in seen.cluster.running_tasks if task.kind in MOVING_KINDS and task.subject == str(guest.vmid)), None
+        (task for task in seen.cluster.running_tasks if task.kind in MOVING_KINDS and task.subject == str(guest.vmid)),
+        None,
     )
 
 
@@ -91,13 +92,21 @@ def has_moved(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
     if running_move(seen, guest.id) is not None or (task is not None and task.running):
         return NotYet("the migration is running")
     if guest.node.name == target:
-        return NotYet("still locked") if guest.lock == "migrate" and _age_s(pending, seen) < 600 else _arrived(pending, seen, guest)
+        return (
+            NotYet("still locked")
+            if guest.lock == "migrate" and _age_s(pending, seen) < 600
+            else _arrived(pending, seen, guest)
+        )
     if guest.node.name != pending.action.args["source"]:
         return Failed(f"it is on {guest.node.name} now: somebody else moved it")
     if task is not None and task.ok is False:
         return Failed(task.exit_status or "the task failed")
     settled = _age_s(pending, seen) >= SETTLE_S
-    return Failed("no migration of it is running and it has not moved") if settled else NotYet("nothing to be seen of it yet")
+    return (
+        Failed("no migration of it is running and it has not moved")
+        if settled
+        else NotYet("nothing to be seen of it yet")
+    )
 
 
 def has_moved_by_ha(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
@@ -137,7 +146,11 @@ def is_down(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
         return Verified()
     if task is not None and task.ok is False:
         return Failed(f"it did not shut down: {task.exit_status}")
-    return NotYet("shutting down") if _age_s(pending, seen) < SHUTDOWN_TIMEOUT_S + SETTLE_S else Failed("it does not shut down")
+    return (
+        NotYet("shutting down")
+        if _age_s(pending, seen) < SHUTDOWN_TIMEOUT_S + SETTLE_S
+        else Failed("it does not shut down")
+    )
 
 
 def is_running(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:

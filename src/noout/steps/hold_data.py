@@ -1,4 +1,4 @@
-"""3 · Hands are on: everything is checked once more, then the node's data is held and its Ceph daemons are stopped.
+"""3 · Hands are on: everything is checked once more, guests that may be down go down, the node's data is held.
 
 The order was measured: noout first and read back; the mon before the OSDs (a write waits 1 s; the other way round,
 16 s); noup last, so that OSDs which start at power-on stay down until the repair is accepted.
@@ -7,10 +7,10 @@ The order was measured: noout first and read back; the mon before the OSDs (a wr
 from __future__ import annotations
 
 from noout.codec import encode
-from noout.domain.maintenance import Maintenance, Observation
+from noout.domain.maintenance import Maintenance, MoveKind, Observation
 from noout.domain.reasons import Blocker, Caution
 from noout.steps import actions, checks
-from noout.steps.bring_back import release_data
+from noout.steps.bring_back import release_data, start_again
 from noout.steps.effects import Reconciler, has_flag
 from noout.steps.step import (
     Back,
@@ -31,11 +31,12 @@ class HoldData(Reconciler):
     sees: frozenset[Sight] = frozenset({"hardware", "ok-to-stop"})
 
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
-        if strays := checks.running_on_node(m, seen):
+        if strays := checks.strays(m, seen):
             return Back("evacuate", f"{strays[0].name} ({strays[0].id}) runs on the node again")
         return (
             self._leave_mgr(m, seen)
             or self._unsafe(m, seen)
+            or self._shut_down(m, seen)
             or self._hold(m, seen)
             or Finished(self._evidence(m, seen))
         )
@@ -61,31 +62,48 @@ class HoldData(Reconciler):
             blockers += checks.osds_may_stop(m, seen)
         return Blocked(blockers) if blockers else None
 
+    def _shut_down(self, m: Maintenance, seen: Observation) -> Decision | None:
+        """The guests that cannot leave and may be down: now, that is as late as can be."""
+        for move in m.plan.moves if m.plan else ():
+            guest = seen.cluster.guest(move.guest)
+            if move.kind is not MoveKind.SHUTDOWN or guest is None or guest.node != m.node:
+                continue
+            action = actions.shutdown_guest(self.name, move, guest)
+            if guest.running or _came_late(m, action.key, "guest-down", str(guest.id)):
+                remedy = "shut it down from within; the run goes on when it is down"
+                return attempt(m, seen, action, code="guest.stays-up", remedy=remedy)
+        return None
+
     def _hold(self, m: Maintenance, seen: Observation) -> Decision | None:
         """The next thing to take; None when all is taken and seen to be so."""
         osds, host = checks.osds_of_node(m, seen), checks.crush_host(m) or ""
-        if osds and not has_flag(seen, host, "noout"):
-            return attempt(
-                m, seen, actions.set_flag(self.name, "noout", host), code="ceph.flag", remedy="see `ceph health detail`"
-            )
-        if osds and (note := _foreign_flag(m, seen, host)) is not None:
-            return note
+        if osds and (decision := self._flag(m, seen, "noout", host)) is not None:
+            return decision
         mon = checks.mon_of_node(m, seen)
-        if mon is not None and seen.ceph is not None and mon in seen.ceph.quorum:
-            return attempt(
-                m, seen, actions.service(self.name, m.node, "stop", f"mon.{mon}"),
-                code="ceph.mon-stays", remedy="stop it by hand; the run goes on by itself",
-            )  # fmt: skip
-        if up := [osd for osd in osds if osd.up]:
-            return attempt(
-                m, seen, actions.service(self.name, m.node, "stop", f"osd.{up[0].id}"),
-                code="ceph.osd-stays", remedy="stop it by hand; the run goes on by itself",
-            )  # fmt: skip
-        if osds and not has_flag(seen, host, "noup"):
-            return attempt(
-                m, seen, actions.set_flag(self.name, "noup", host), code="ceph.flag", remedy="see `ceph health detail`"
-            )
-        return None
+        if mon is not None and seen.ceph is not None:
+            running = mon in seen.ceph.quorum
+            if (decision := self._stop(m, seen, f"mon.{mon}", "mon-stopped", running)) is not None:
+                return decision
+        for osd in osds:
+            if (decision := self._stop(m, seen, f"osd.{osd.id}", "osd-stopped", osd.up)) is not None:
+                return decision
+        return self._flag(m, seen, "noup", host) if osds else None
+
+    def _flag(self, m: Maintenance, seen: Observation, flag: str, host: str) -> Decision | None:
+        """Set it, unless others had set it before us: then it serves, but it is theirs."""
+        action = actions.set_flag(self.name, flag, host)
+        if not has_flag(seen, host, flag) or _came_late(m, action.key, flag, host):
+            return attempt(m, seen, action, code="ceph.flag", remedy="see `ceph health detail`, then resume")
+        foreign = not owns(m, flag, host)
+        known = any((each.code, each.subject) == (f"ceph.foreign-{flag}", host) for each in m.cautions)
+        return _foreign_flag(flag, host) if foreign and not known else None
+
+    def _stop(self, m: Maintenance, seen: Observation, name: str, kind: str, running: bool) -> Decision | None:
+        action = actions.service(self.name, m.node, "stop", name)
+        if not running and not _came_late(m, action.key, kind, name):
+            return None
+        remedy = "stop it by hand; the run goes on by itself"
+        return attempt(m, seen, action, code="ceph.daemon-stays", remedy=remedy)
 
     def _evidence(self, m: Maintenance, seen: Observation) -> dict[str, object]:
         ceph = seen.ceph
@@ -97,15 +115,17 @@ class HoldData(Reconciler):
         }
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
-        return release_data(self.name, m, seen) or Finished()
+        return start_again(self.name, m, seen) or release_data(self.name, m, seen) or Finished()
 
 
-def _foreign_flag(m: Maintenance, seen: Observation, host: str) -> Decision | None:
-    """noout was there before us: it holds the data as well, but it is not ours, and will not be cleared by us."""
-    if owns(m, "noout", host) or any(caution.code == "ceph.foreign-noout" for caution in m.cautions):
-        return None
+def _came_late(m: Maintenance, key: str, kind: str, subject: str) -> bool:
+    """We asked for it, took it for failed, and yet it came: it is ours to take, or nobody would give it back."""
+    return m.failed.get(key, 0) > 0 and not owns(m, kind, subject)
+
+
+def _foreign_flag(flag: str, host: str) -> Decision:
     caution = Caution(
-        "ceph.foreign-noout", host, f"noout was already set for host {host}, not by this maintenance: it will stay set",
-        "find out who set it; afterwards `ceph osd unset-group noout " + host + "` by hand",
+        f"ceph.foreign-{flag}", host, f"{flag} was already set for host {host}, not by this maintenance: it will stay",
+        f"find out who set it; afterwards `ceph osd unset-group {flag} {host}` by hand",
     )  # fmt: skip
     return Note("caution", encode(caution))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from noout.domain.maintenance import Maintenance, Move, Observation
 from noout.steps import checks
+from noout.steps.bring_back import start_again
 from noout.steps.effects import Reconciler
-from noout.steps.evacuate import away, is_done, next_moves, overdue, start_again
+from noout.steps.evacuate import is_done, next_moves, overdue
 from noout.steps.step import Act, Blocked, Decision, Finished, Sight, exhausted
+from noout.steps.whereabouts import away, not_home
 
 
 class Homecoming(Reconciler):
@@ -23,18 +25,15 @@ class Homecoming(Reconciler):
         todo = [move for move in (m.plan.returns if m.plan else ()) if _wanted(move, m, seen)]
         if todo:
             return next_moves(self.name, todo, m, seen, m.plan.streams if m.plan else 1)
-        home = [str(guest) for guest in sorted(away(m)) if _is_home(guest, m, seen)]
-        left = [str(guest) for guest in sorted(away(m)) if not _is_home(guest, m, seen)]
-        return Finished({"home_by_others": home, "leftovers": left})
+        return Finished({"leftovers": [str(guest) for guest in not_home(m, seen)]})
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
-        return Finished({"leftovers": [str(guest) for guest in sorted(away(m))]})
+        """Whoever is home stays home, and whoever is away is safe there."""
+        return Finished({"leftovers": [str(guest) for guest in not_home(m, seen)]})
 
 
 def _wanted(move: Move, m: Maintenance, seen: Observation) -> bool:
-    """A guest we took away, still where we put it, and nobody said it may stay there."""
-    return move.guest in away(m) and move.guest not in m.left_away and not is_done(move, m, seen)
-
-
-def _is_home(guest: object, m: Maintenance, seen: Observation) -> bool:
-    return any(each.id == guest for each in seen.cluster.guests_on(m.node))
+    """A guest we took away, still where we put it, and nobody said it may stay there. (Starts have no target.)"""
+    if move.target is None or move.guest not in away(m) or move.guest in m.left_away:
+        return False
+    return not is_done(move, m, seen)

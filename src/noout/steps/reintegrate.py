@@ -10,12 +10,13 @@ from datetime import timedelta
 from noout.domain.maintenance import Maintenance, Observation
 from noout.domain.reasons import Blocker
 from noout.steps import actions
-from noout.steps.bring_back import mon_back, power_up, release_data
+from noout.steps.bring_back import keep_held, mon_back, power_up, release_data
 from noout.steps.dispatch import led_off
 from noout.steps.effects import Reconciler
-from noout.steps.step import Ask, Blocked, Decision, Finished, Hold, Note, Sight, attempt, owns
+from noout.steps.step import Ask, Blocked, Decision, Finished, Note, Sight, attempt, owns
 
 SOAK_S = 600.0
+SOAKING = "the repaired node to prove itself before anything relies on it"
 
 
 class Reintegrate(Reconciler):
@@ -27,7 +28,8 @@ class Reintegrate(Reconciler):
 
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
         return (
-            power_up(self.name, m, seen)
+            keep_held(self.name, m, seen)
+            or power_up(self.name, m, seen)
             or self._note_return(m, seen)
             or mon_back(self.name, m, seen)
             or self._accept(m, seen)
@@ -46,13 +48,10 @@ class Reintegrate(Reconciler):
         return None
 
     def _accept(self, m: Maintenance, seen: Observation) -> Decision | None:
+        """Asked all through the soak: what fails, fails early; what is well must stay well to its end."""
         answer = m.facts.get("acceptance")
         if answer is None:
-            assert m.acceptance_until is not None
-            left_s = (m.acceptance_until - seen.at).total_seconds()
-            if left_s > 0:
-                return Hold("the repaired node to prove itself before anything relies on it", left_s, "time")
-            return Ask("acceptance", "it has run long enough to judge")
+            return Ask("acceptance", SOAKING)
         if answer["ok"]:
             return None
         remedy = "guests and data stay as they are; have it looked at again and resume (it is judged anew), or abort"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from noout.domain.hardware import Power
 from noout.domain.maintenance import Maintenance, Observation
 from noout.steps import actions, checks
-from noout.steps.bring_back import power_up
+from noout.steps.bring_back import keep_held, power_up
 from noout.steps.effects import Reconciler
 from noout.steps.step import Back, Blocked, Decision, Finished, Hold, Note, Sight, attempt, blocked, is_pending
 
@@ -23,6 +23,8 @@ class Repair(Reconciler):
         power = seen.hardware.power if seen.hardware and seen.hardware.reachable else Power.UNKNOWN
         if m.node_off_at is None:
             return self._switch_off(m, seen, power)
+        if (decision := keep_held(self.name, m, seen)) is not None:
+            return decision
         if m.signed_off_by is None:
             if power is Power.ON:
                 return blocked(
@@ -39,8 +41,9 @@ class Repair(Reconciler):
             return Hold(f"under way: {action.says}", 5.0)
         if power is Power.OFF:
             return Note("node-off", {"proved_by": "BMC"})
-        if strays := checks.running_on_node(m, seen):
-            return Back("evacuate", f"{strays[0].name} ({strays[0].id}) runs on the node again")
+        if running := checks.running_on_node(m, seen):
+            step = "hold-data" if running[0].id in checks.consented(m) else "evacuate"
+            return Back(step, f"{running[0].name} ({running[0].id}) runs on the node again")
         if not checks.is_held(m, seen):
             return Back("hold-data", "noout is no longer set: somebody cleared it")
         if up := [osd for osd in checks.osds_of_node(m, seen) if osd.up]:
@@ -57,6 +60,8 @@ class Repair(Reconciler):
         )  # fmt: skip
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
+        if (decision := keep_held(self.name, m, seen)) is not None:
+            return decision
         if m.hands_on_by and m.signed_off_by is None and m.node_off_at is not None:
             return Hold("the technician to step back and sign off: the node is to be switched on", POLL_S, "technician")
         return power_up(self.name, m, seen) or Finished()
