@@ -33,6 +33,7 @@ async def serving(world: World) -> AsyncIterator[str]:
     server = make_server(world.services())
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
+    listening.listen()  # from here on connections wait, however long the server takes to start
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
