@@ -15,6 +15,7 @@ from noout.domain.cluster import NodeId
 from noout.plan.layout import Layout, Unit
 
 DEPTH = 2
+EFFORT = 600  # sets of leavers tried in one construction before it gives up making room
 _Liking = Callable[[Layout, Unit, NodeId], float]
 
 
@@ -94,11 +95,12 @@ def _candidates(begin: Layout, units: list[Unit], restarts: int) -> Iterator[Can
 def _construct(begin: Layout, units: list[Unit], liking: _Liking) -> Candidate:
     layout = begin.copy()
     left: list[Unit] = []
+    search = _Search(liking)
     for unit in units:
         node = _choose(layout, unit, liking)
         if node is not None:
             layout.put(unit, node)
-        elif (made := _by_ejection(layout, unit, liking)) is not None:
+        elif (made := search.by_ejection(layout, unit)) is not None:
             layout = made
         else:
             left.append(unit)
@@ -110,44 +112,71 @@ def _choose(layout: Layout, unit: Unit, liking: _Liking, but: frozenset[NodeId] 
     return min(fitting, key=lambda n: (n not in unit.preferred, liking(layout, unit, n), n), default=None)
 
 
-def _by_ejection(layout: Layout, unit: Unit, liking: _Liking) -> Layout | None:
-    """Make room for the unit somewhere; the way that moves the least of third parties."""
-    found: list[tuple[int, NodeId, Layout]] = []
-    for depth in range(1, DEPTH + 1):
-        for node in sorted(unit.allowed, key=lambda n: (-layout.free[n], n)):
-            trial = _make_room(layout, unit, node, liking, depth, frozenset({unit.key}))
-            if trial is not None:
-                moved = sum(each.ram_bytes for each, _ in trial.order if each.aside)
-                found.append((moved, node, trial))
-        if found:
-            return min(found, key=lambda each: each[:2])[2]
-    return None
+@dataclass(slots=True)
+class _Search:
+    """Ejection chains within one construction, with a bound on the effort: counted, so that it is the same on every
+    machine."""
 
+    liking: _Liking
+    effort: int = EFFORT
 
-def _make_room(
-    layout: Layout, unit: Unit, node: NodeId, liking: _Liking, depth: int, fixed: frozenset[object]
-) -> Layout | None:
-    """The layout with the unit on the node, after others have left it; None when that cannot be."""
-    leavers = [each for each in layout.can_leave(node) if each.key not in fixed]
-    known = {guest.id: each for each in leavers for guest in each.guests}
-    must: dict[object, Unit] = {}
-    for guest in layout.in_the_way(unit, node):
-        if guest not in known:
-            return None
-        must[known[guest].key] = known[guest]
-    lacking = unit.ram_bytes - layout.free[node] - sum(each.ram_bytes for each in must.values())
-    others = [each for each in leavers if each.key not in must and each.ram_bytes > 0]
-    for extra in _enough(others, lacking):
-        trial: Layout | None = layout.copy()
-        for leaver in sorted((*must.values(), *extra), key=lambda each: -each.ram_bytes):
-            assert trial is not None
-            trial = _elsewhere(trial, leaver, node, liking, depth, fixed | {leaver.key})
-            if trial is None:
-                break
-        if trial is not None and trial.fits(unit, node):
-            trial.put(unit, node)
+    def by_ejection(self, layout: Layout, unit: Unit) -> Layout | None:
+        """Make room for the unit somewhere; the way that moves the least of third parties."""
+        for depth in range(1, DEPTH + 1):
+            found: list[tuple[int, NodeId, Layout]] = []
+            for node in sorted(unit.allowed, key=lambda n: (-layout.free[n], n)):
+                trial = self._make_room(layout, unit, node, depth, frozenset({unit.key}))
+                if trial is not None:
+                    moved = sum(each.ram_bytes for each, _ in trial.order if each.aside)
+                    found.append((moved, node, trial))
+                    if len(found) >= 4:
+                        break
+            if found:
+                return min(found, key=lambda each: each[:2])[2]
+        return None
+
+    def _make_room(
+        self, layout: Layout, unit: Unit, node: NodeId, depth: int, fixed: frozenset[object]
+    ) -> Layout | None:
+        """The layout with the unit on the node, after others have left it; None when that cannot be."""
+        leavers = [each for each in layout.can_leave(node) if each.key not in fixed]
+        known = {guest.id: each for each in leavers for guest in each.guests}
+        must: dict[object, Unit] = {}
+        for guest in layout.in_the_way(unit, node):
+            if guest not in known:
+                return None
+            must[known[guest].key] = known[guest]
+        lacking = unit.ram_bytes - layout.free[node] - sum(each.ram_bytes for each in must.values())
+        others = [each for each in leavers if each.key not in must and each.ram_bytes > 0]
+        for extra in _enough(others, lacking):
+            self.effort -= 1
+            if self.effort < 0:
+                return None
+            trial: Layout | None = layout.copy()
+            for leaver in sorted((*must.values(), *extra), key=lambda each: -each.ram_bytes):
+                if trial is None:
+                    break
+                if trial.target_of(leaver) != (None if leaver.aside else node):
+                    continue  # making room for another leaver has moved it already
+                trial = self._elsewhere(trial, leaver, node, depth, fixed | {leaver.key})
+            if trial is not None and trial.fits(unit, node):
+                trial.put(unit, node)
+                return trial
+        return None
+
+    def _elsewhere(self, trial: Layout, unit: Unit, but: NodeId, depth: int, fixed: frozenset[object]) -> Layout | None:
+        """The layout (changed in place, or a new one) with the unit on another node than ``but``."""
+        if not unit.aside:
+            trial.take_back(unit)
+        target = _choose(trial, unit, self.liking, frozenset({but}))
+        if target is not None:
+            trial.put(unit, target)
             return trial
-    return None
+        if depth > 1:
+            for node in sorted(unit.allowed, key=lambda n: (-trial.free[n], n))[:6]:
+                if node != but and (made := self._make_room(trial, unit, node, depth - 1, fixed)) is not None:
+                    return made
+        return None
 
 
 def _enough(units: list[Unit], lacking: int) -> Iterator[tuple[Unit, ...]]:
@@ -162,20 +191,3 @@ def _enough(units: list[Unit], lacking: int) -> Iterator[tuple[Unit, ...]]:
     for size in (2, 3, 4):
         sets = [some for some in combinations(few, size) if sum(each.ram_bytes for each in some) >= lacking]
         yield from sorted(sets, key=lambda some: sum(each.ram_bytes for each in some if each.aside))[:6]
-
-
-def _elsewhere(
-    layout: Layout, unit: Unit, but: NodeId, liking: _Liking, depth: int, fixed: frozenset[object]
-) -> Layout | None:
-    trial = layout.copy()
-    if not unit.aside:
-        trial.take_back(unit)
-    target = _choose(trial, unit, liking, frozenset({but}))
-    if target is not None:
-        trial.put(unit, target)
-        return trial
-    if depth > 1:
-        for node in sorted(unit.allowed, key=lambda n: (-trial.free[n], n)):
-            if node != but and (made := _make_room(trial, unit, node, liking, depth - 1, fixed)) is not None:
-                return made
-    return None

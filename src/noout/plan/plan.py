@@ -19,7 +19,7 @@ from noout.plan.movability import WayOut, title, way_out
 from noout.plan.placement import Candidate, place
 from noout.plan.policy import Policy
 from noout.plan.safety import safety
-from noout.plan.sanity import contradictions, refuse_malformed
+from noout.plan.sanity import contradicted, contradictions, refuse_malformed
 from noout.plan.schedule import blackout_ms, duration_s, in_order, makespan_s, wire_bytes, with_dependencies
 from noout.plan.shortage import no_room
 from noout.plan.spare import Spare
@@ -58,7 +58,9 @@ def make_plan(
     refuse_malformed(state, node, now)
     task = _Task(state, node, policy, limits_bytes(state, ceph, policy), {g.id: g.node for g in state.guests})
     reasons = (*safety(state, ceph, node), *contradictions(state))
-    outs = [way_out(guest, state, policy) for guest in sorted(state.guests_on(node), key=lambda g: g.id)]
+    torn = contradicted(state)
+    here = sorted((g for g in state.guests_on(node) if g.id not in torn), key=lambda g: g.id)
+    outs = [way_out(guest, state, policy) for guest in here]
     filter = Filter(state, node)
     spare = Spare(state, filter, task.limits)
     candidate = _placed(task, outs, filter, spare)
@@ -106,8 +108,11 @@ def _placed(task: _Task, outs: Sequence[WayOut], filter: Filter, spare: Spare) -
         return bool(spare.survives(layout.free, {**task.where, **moved}))
 
     alone = place(start(task.state, task.limits, units, ()), units, keeps_spare, 0)
-    if not alone.left_over:
-        return alone
+    reachable = {node for unit in units for node in unit.allowed}
+    taken = taken_bytes(task.state)
+    room = sum(max(0, task.limits[node] - taken[node]) for node in reachable)
+    if not alone.left_over or sum(unit.ram_bytes for unit in units) > room:
+        return alone  # third parties change nothing about the sum
     others = third_parties(task.state, task.node, filter, task.policy)
     return place(start(task.state, task.limits, units, others), units, keeps_spare, task.policy.restarts)
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from datetime import datetime
 
-from noout.domain.cluster import Affinity, ClusterState, NodeId
+from noout.domain.cluster import Affinity, ClusterState, GuestId, NodeId
 from noout.domain.errors import UsageError
 from noout.domain.reasons import Blocker
 
@@ -66,7 +66,18 @@ def contradictions(state: ClusterState) -> tuple[Blocker, ...]:
                         together.name,
                         f"rule {together.name} keeps {who} together and rule {apart.name} keeps them apart",
                         f"delete one of the rules {together.name} and {apart.name}",
-                        {"together": together.name, "apart": apart.name},
+                        {
+                            "together": together.name,
+                            "apart": apart.name,
+                            "guests": ", ".join(str(guest) for guest in sorted(together.guests)),
+                        },
                     )
                 )
     return tuple(found)
+
+
+def contradicted(state: ClusterState) -> frozenset[GuestId]:
+    """The guests of such rules: there is no right place for them."""
+    named = {blocker.subject for blocker in contradictions(state)}
+    rules = (r for r in state.rules if r.enabled and r.strict and r.kind is Affinity.TOGETHER and r.name in named)
+    return frozenset(guest for rule in rules for guest in rule.guests)

@@ -104,7 +104,7 @@ def with_dependencies(
     for move in moves:
         after: list[GuestId] = []
         if move.target is not None:
-            rivals = {each for rule in keep_apart if move.guest in rule for each in rule} - {move.guest}
+            rivals = {each for rule in keep_apart if move.guest in rule for each in rule & ram.keys()} - {move.guest}
             leaving = departures.get(move.target, [])
             for gone in [each for each in leaving if each.guest in rivals]:
                 _wait_for(gone, after, done, used, leaving, ram)

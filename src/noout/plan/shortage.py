@@ -41,7 +41,7 @@ def no_room(unit: Unit, layout: Layout, policy: Policy) -> Blocker:
         str(unit.guests[0].id),
         f"no room for {who} ({gib(unit.ram_bytes)}): {why}",
         "; or ".join([*remedies, tag]),
-        evidence,
+        evidence | {"guests": ", ".join(str(guest.id) for guest in unit.guests)},
     )
 
 

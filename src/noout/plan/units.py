@@ -11,6 +11,7 @@ from noout.plan.capacity import holds_ram
 from noout.plan.layout import Unit
 from noout.plan.movability import WayOut, may_step_aside
 from noout.plan.policy import Policy
+from noout.plan.sanity import contradicted
 from noout.plan.targets import Filter
 
 
@@ -30,6 +31,7 @@ def third_parties(state: ClusterState, leaving: NodeId, filter: Filter, policy: 
         for guest in rule.guests
         if any((other := state.guest(each)) is not None and other.node == leaving for each in rule.guests)
     }
+    tied |= contradicted(state)
     able = {guest.id for guest in others if guest.id not in tied and may_step_aside(guest, state, policy)}
     found = []
     for some in _bundles(others, state):

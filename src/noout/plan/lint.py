@@ -1,0 +1,322 @@
+"""Does a plan hold? An independent replay of it over the observed cluster, sharing no code with what placed it.
+
+The replay plays the moves as they may be executed: started in their order, at most ``streams`` at once, each after the
+ones it waits for, and otherwise as badly timed as that allows. A guest that moves holds its RAM on both sides and is,
+for every rule, on both.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from noout.domain.ceph import CephState
+from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, GuestKind, GuestStatus, Node, NodeId
+from noout.domain.maintenance import Move, MoveKind, Plan
+from noout.plan.policy import Policy
+
+_MAY = {
+    MoveKind.LIVE: "a running VM without devices of its node",
+    MoveKind.RELOCATE: "a running container without devices of its node",
+    MoveKind.OFFLINE: "a stopped guest",
+    MoveKind.SHUTDOWN: "a running guest of the node",
+}
+
+
+def lint(
+    plan: Plan, state: ClusterState, policy: Policy | None = None, ceph: CephState | None = None
+) -> tuple[str, ...]:
+    """Everything that is wrong with the plan, as sentences; empty when it holds.
+
+    A plan with blockers is allowed to leave out the guests that its blockers name. Without ``ceph`` the OSDs' share
+    of the reserve is taken from the plan's own table, which may only say more than the policy's minimum.
+    """
+    policy = policy or Policy()
+    if state.node(plan.node) is None:
+        return (f"{plan.node} is not a node of the cluster",)
+    limits = _limits(plan, state, policy, ceph)
+    wrong = [*_figures(plan, policy)]
+    wrong += _each_move(plan.moves, state, plan.node)
+    wrong += _consents(plan.moves, state, policy)
+    wrong += _disk_room(plan.moves, state)
+    wrong += _accounting(plan, state)
+    if wrong:
+        return tuple(dict.fromkeys(wrong))  # a replay of moves that cannot be would only repeat this
+    there = _Replay(state, plan.streams, limits)
+    wrong += there.run(plan.moves)
+    wrong += _at_the_end(state, there.where, plan.node)
+    wrong += _bystanders(plan, state)
+    wrong += _way_home(plan, state, there.where, limits)
+    return tuple(dict.fromkeys(wrong))
+
+
+def _limits(plan: Plan, state: ClusterState, policy: Policy, ceph: CephState | None) -> dict[NodeId, int]:
+    stated = {load.node: load.reserve_bytes for load in plan.loads}
+    limits = {}
+    for node in state.nodes:
+        reserve = max(policy.os_reserve_bytes, stated.get(node.id, 0))
+        if ceph is not None:
+            osds = sum(1 for osd in ceph.osds if osd.host == node.id.name)
+            reserve = policy.os_reserve_bytes + osds * policy.osd_reserve_bytes
+        limits[node.id] = max(0, node.ram_bytes - reserve)
+    return limits
+
+
+def _figures(plan: Plan, policy: Policy) -> Iterator[str]:
+    if plan.streams < 1:
+        yield f"{plan.streams} streams cannot move anything"
+    elif plan.streams > policy.streams:
+        yield f"{plan.streams} streams are more than the {policy.streams} of the policy"
+    low, high = plan.estimate_s
+    if not 0 <= plan.lower_bound_s <= low <= high < float("inf"):
+        yield f"the times do not agree: bound {plan.lower_bound_s:g} s, estimate {low:g} to {high:g} s"
+
+
+def _each_move(moves: Sequence[Move], state: ClusterState, leaving: NodeId) -> Iterator[str]:
+    """What can be said of a move by itself: guest, kind, source, target."""
+    guests = {guest.id: guest for guest in state.guests}
+    nodes = {node.id: node for node in state.nodes}
+    seen: set[GuestId] = set()
+    for move in moves:
+        guest = guests.get(move.guest)
+        if guest is None:
+            yield f"{move.guest} is moved but not in the cluster"
+            continue
+        if move.guest in seen:
+            yield f"{move.guest} is moved twice"
+        seen.add(move.guest)
+        if guest.node != move.source:
+            yield f"{move.guest} is on {guest.node.name}, not on {move.source.name}"
+        if guest.ram_bytes != move.ram_bytes:
+            yield f"{move.guest} has {_gib(guest.ram_bytes)}, the plan says {_gib(move.ram_bytes)}"
+        if (guest.ha is not None) != move.ha:
+            yield f"{move.guest} is {'' if guest.ha else 'not '}managed by HA, and the plan has it otherwise"
+        yield from _kind(move, guest, leaving)
+        if move.target is not None:
+            yield from _target(move, guest, nodes, state, leaving)
+    yield from _waits(moves)
+
+
+def _kind(move: Move, guest: Guest, leaving: NodeId) -> Iterator[str]:
+    running = guest.status is GuestStatus.RUNNING
+    fits = {
+        MoveKind.LIVE: running and guest.kind is GuestKind.QEMU and not guest.local_resources,
+        MoveKind.RELOCATE: running and guest.kind is GuestKind.LXC and not guest.local_resources,
+        MoveKind.OFFLINE: guest.status is GuestStatus.STOPPED and not guest.template,
+        MoveKind.SHUTDOWN: running and guest.node == leaving,
+    }
+    if not fits[move.kind]:
+        yield f"{move.guest} cannot be moved {move.kind.value}: that is for {_MAY[move.kind]}"
+    if (move.target is None) != (move.kind is MoveKind.SHUTDOWN):
+        yield f"{move.guest}: a {move.kind.value} move {'needs a' if move.target is None else 'has no'} target"
+    if guest.lock:
+        yield f"{move.guest} is locked ({guest.lock})"
+    if move.target is not None and guest.local_isos:
+        yield f"{move.guest} has an ISO in its drive that only {guest.node.name} can read"
+    if move.target is not None and bool(guest.local_disks) != move.with_local_disks:
+        yield f"{move.guest}: its local disks and the plan's word about them do not agree"
+
+
+def _target(
+    move: Move, guest: Guest, nodes: Mapping[NodeId, Node], state: ClusterState, leaving: NodeId
+) -> Iterator[str]:
+    assert move.target is not None
+    target, home = nodes.get(move.target), nodes[guest.node]
+    where = move.target.name
+    if target is None:
+        yield f"{move.guest}: its target {move.target} is not a node of the cluster"
+        return
+    if target.id == leaving:
+        yield f"{move.guest} is moved onto {where}, which is to be emptied"
+    if target.id == home.id:
+        yield f"{move.guest} is moved to where it is"
+    if not target.online:
+        yield f"{move.guest}: its target {where} is offline"
+    if target.ha_state == "maintenance" or (where, "maintenance") in state.ha_requests:
+        yield f"{move.guest}: its target {where} is itself in maintenance"
+    rows = {(store.node, store.name): store for store in state.storages}
+    known = {name for node, name in rows if node == home.id} | home.storages
+    for name in {disk.storage for disk in guest.disks if disk.shared} & known:
+        row = rows.get((target.id, name))
+        if not (row.available if row is not None else name in target.storages):
+            yield f"{move.guest}: its target {where} has no storage {name}"
+    for bridge in set(guest.bridges) & home.bridges - target.bridges:
+        yield f"{move.guest}: its target {where} has no bridge {bridge}"
+    alike = not home.cpu_model or not target.cpu_model or home.cpu_model == target.cpu_model
+    if move.kind is MoveKind.LIVE and guest.cpu_type == "host" and not alike:
+        yield f"{move.guest} has CPU type host and its target {where} another CPU"
+
+
+def _consents(moves: Sequence[Move], state: ClusterState, policy: Policy) -> Iterator[str]:
+    """Nobody is interrupted who did not agree to it."""
+    wanted = {MoveKind.RELOCATE: policy.relocate_tag, MoveKind.SHUTDOWN: policy.shutdown_tag}
+    for move in moves:
+        guest = state.guest(move.guest)
+        tag = wanted.get(move.kind)
+        if guest is not None and tag is not None and tag not in guest.tags and guest.id not in policy.consents:
+            yield f"{move.guest} would be interrupted ({move.kind.value}) and nobody agreed to it"
+
+
+def _disk_room(moves: Sequence[Move], state: ClusterState) -> Iterator[str]:
+    """Local disks find their storage on the target, with room for all that come."""
+    left = {(s.node, s.name): s.total_bytes - s.used_bytes for s in state.storages if s.available}
+    for move in moves:
+        guest = state.guest(move.guest)
+        if guest is None or move.target is None or not move.with_local_disks:
+            continue
+        for disk in guest.local_disks:
+            place = (move.target, move.target_storage or disk.storage)
+            left[place] = left.get(place, 0) - disk.size_bytes
+            if left[place] < 0:
+                yield f"{move.guest}: {place[1]} on {move.target.name} has no room for its disk {disk.key}"
+
+
+def _waits(moves: Sequence[Move]) -> Iterator[str]:
+    """What a move waits for must come before it; then nothing can wait for itself."""
+    place = {move.guest: index for index, move in enumerate(moves)}
+    for index, move in enumerate(moves):
+        for each in move.after:
+            if each not in place:
+                yield f"{move.guest} waits for {each}, which does not move"
+            elif place[each] >= index:
+                yield f"{move.guest} waits for {each}, which does not move before it"
+
+
+def _accounting(plan: Plan, state: ClusterState) -> Iterator[str]:
+    """Every guest that runs on the node leaves it, is shut down by consent, or is named by a blocker."""
+    moved = {move.guest for move in plan.moves}
+    excused = {blocker.subject for blocker in plan.blockers} | {
+        name for blocker in plan.blockers for name in blocker.evidence.get("guests", "").split(", ")
+    }
+    for guest in state.guests:
+        needs = guest.node == plan.node and not guest.template and guest.status is not GuestStatus.STOPPED
+        if needs and guest.id not in moved and str(guest.id) not in excused:
+            yield f"{guest.id} runs on {plan.node.name} and is not in the plan"
+
+
+@dataclass
+class _Replay:
+    """Plays moves; ``where`` is the placement once they are all done."""
+
+    state: ClusterState
+    streams: int
+    limits: Mapping[NodeId, int]
+    where: dict[GuestId, NodeId] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.where:
+            self.where = {guest.id: guest.node for guest in self.state.guests}
+        self.size = {
+            guest.id: guest.ram_bytes
+            for guest in self.state.guests
+            if guest.status is not GuestStatus.STOPPED and not guest.template
+        }
+        self.rivals: dict[GuestId, list[tuple[str, GuestId]]] = {}
+        for rule in self.state.rules:
+            if rule.enabled and rule.strict and rule.kind is Affinity.APART:
+                for one in rule.guests:
+                    others = [(rule.name, other) for other in sorted(rule.guests) if other != one]
+                    self.rivals.setdefault(one, []).extend(others)
+        self.room = {node: 0 for node in self.limits}  # RAM that stands on the node, moves not counted
+        for one, node in self.where.items():
+            self.room[node] = self.room.get(node, 0) + self.size.get(one, 0)
+
+    def run(self, moves: Sequence[Move]) -> list[str]:
+        wrong: list[str] = []
+        surely_done: set[GuestId] = set()  # in whatever way it is timed
+        begun: list[Move] = []
+        for move in moves:
+            surely_done |= set(move.after)
+            if move.target is None:
+                continue
+            lingering = [each for each in begun if each.guest not in surely_done and each.source == move.target]
+            here = sorted((self.size.get(each.guest, 0) for each in lingering), reverse=True)
+            # The arrivals count from their start; of the departures that nobody waits for, any that can still run.
+            still = sum(here[: self.streams - 1])
+            needed = self.room[move.target] + still + self.size.get(move.guest, 0)
+            if self.size.get(move.guest, 0) and needed > self.limits[move.target]:
+                over = needed - self.limits[move.target]
+                wrong.append(f"when {move.guest} starts, {move.target.name} may lack {_gib(over)} of RAM")
+            leaving = {each.guest for each in lingering}
+            for rule, other in self.rivals.get(move.guest, ()):
+                if other in self.size and (self.where.get(other) == move.target or other in leaving):
+                    wrong.append(f"{move.guest} comes to {move.target.name} with {other} there: rule {rule} forbids it")
+            self.room[move.target] += self.size.get(move.guest, 0)
+            self.room[move.source] -= self.size.get(move.guest, 0)
+            self.where[move.guest] = move.target
+            begun.append(move)
+        return wrong
+
+
+def _at_the_end(state: ClusterState, where: Mapping[GuestId, NodeId], leaving: NodeId) -> Iterator[str]:
+    """The node rules and the togetherness rules; what was against a rule before may stay so."""
+    before = {guest.id: guest.node for guest in state.guests}
+    for rule in (each for each in state.rules if each.enabled and each.strict):
+        members = [guest for guest in sorted(rule.guests) if guest in before]
+        if rule.kind is Affinity.NODE:
+            names = {name for name, _ in rule.nodes}
+            for guest in members:
+                if where[guest] != before[guest] and where[guest].name not in names:
+                    yield f"{guest} ends on {where[guest].name}: rule {rule.name} allows {', '.join(sorted(names))}"
+        elif rule.kind is Affinity.TOGETHER:
+            running = [g for g in members if (one := state.guest(g)) is not None and one.running]
+            gone = [guest for guest in running if where[guest] != leaving]
+            for first, second in itertools.pairwise(gone):
+                if before[first] == before[second] and where[first] != where[second]:
+                    yield f"{first} and {second} are parted: rule {rule.name} keeps them together"
+
+
+def _bystanders(plan: Plan, state: ClusterState) -> Iterator[str]:
+    """A guest of another node may move only to make room, which shows in that another move waits for it."""
+    awaited = {each for move in plan.moves for each in move.after}
+    bound = [rule.guests for rule in state.rules if rule.enabled and rule.strict and rule.kind is Affinity.TOGETHER]
+    for move in plan.moves:
+        if move.source == plan.node or move.guest in awaited:
+            continue
+        if not any(move.guest in together and together & awaited for together in bound):
+            yield f"{move.guest} is moved off {move.source.name} for no reason: nothing waits for it"
+        elif not move.why:
+            yield f"{move.guest} is moved off {move.source.name} and the plan does not say why"
+
+
+def _way_home(
+    plan: Plan, state: ClusterState, away: Mapping[GuestId, NodeId], limits: Mapping[NodeId, int]
+) -> Iterator[str]:
+    """The returns undo the moves, each once, and end where everybody was."""
+    out = {move.guest: move for move in plan.moves}
+    back = [move.guest for move in plan.returns]
+    home = {guest.id: guest.node for guest in state.guests}
+    yield from (f"{guest} returns twice" for guest in sorted(set(back)) if back.count(guest) > 1)
+    yield from (f"{guest} returns without having left" for guest in sorted(set(back) - out.keys()))
+    if not any(blocker.code == "plan.no-way-home" for blocker in plan.blockers):
+        yield from (f"{guest} does not return" for guest in sorted(out.keys() - set(back)))
+    known = [move for move in plan.returns if move.guest in out]
+    for move in known:
+        yield from _homeward(move, out[move.guest], away, home)
+    yield from (f"on the way home {each}" for each in _waits(plan.returns))
+    if any(move.target is not None and move.target not in limits for move in known):
+        return
+    held: dict[NodeId, int] = {}
+    for guest in state.guests:
+        if guest.status is not GuestStatus.STOPPED and not guest.template:
+            held[guest.node] = held.get(guest.node, 0) + guest.ram_bytes
+    # A node may hold on the way home what it held before, even where that was above its limit.
+    relaxed = {node: max(limit, held.get(node, 0)) for node, limit in limits.items()}
+    replay = _Replay(state, max(1, plan.streams), relaxed, dict(away))
+    yield from (f"on the way home, {each}" for each in replay.run(known))
+
+
+def _homeward(move: Move, went: Move, away: Mapping[GuestId, NodeId], home: Mapping[GuestId, NodeId]) -> Iterator[str]:
+    if move.kind is not went.kind:
+        yield f"{move.guest} left by {went.kind.value} and returns by {move.kind.value}"
+    if move.kind is MoveKind.SHUTDOWN:
+        return
+    if move.source != away[move.guest]:
+        yield f"{move.guest} returns from {move.source.name}, but is on {away[move.guest].name}"
+    if move.target != home[move.guest]:
+        yield f"{move.guest} ends on {move.target.name if move.target else 'no node'}, not at home"
+
+
+def _gib(size: float) -> str:
+    return f"{size / 1024**3:.1f} GiB"
