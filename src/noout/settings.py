@@ -125,7 +125,7 @@ class PolicySettings(_Table):
     shutdown_tag: str = "shutdown-ok"
     soak_s: float = Field(default=600, gt=0)
     probation_days: float = Field(default=7, gt=0)
-    watch_every_s: float = Field(default=30, gt=0)
+    watch_every_s: float = Field(default=60, gt=0)
     show_estimates: bool = False
 
 

@@ -17,7 +17,7 @@ from noout.domain.errors import NooutError, Refused, UsageError
 from noout.domain.hardware import Fault, HardwareState
 from noout.domain.journal import Event, Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Mode, Plan
-from noout.run.fold import fold
+from noout.run.fold import fold, fold_one
 
 FOLLOW_EVERY_S = 0.5  # wall seconds between two looks at the journal, for people who watch
 
@@ -151,14 +151,14 @@ class Maintenances:
 
     async def follow(self, maintenance: str, say: Callable[[str], None]) -> AsyncIterator[Maintenance]:
         """Yield its state again and again until it is over; every event is told to ``say`` once, as a sentence."""
-        seen = 0
+        state: Maintenance | None = None
         while True:
-            events = await self.found.journal.read(maintenance)
-            for event in events[seen:]:
+            for event in await self.found.journal.read(maintenance, state.seq if state else 0):
+                state = fold((event,)) if state is None else fold_one(state, event)
                 if (text := sentence(event)) is not None:
                     say(text)
-            seen = len(events)
-            state = fold(events)
+            if state is None:
+                raise UsageError(f"there is no maintenance {maintenance}", remedy="see `noout status`")
             yield state
             if not state.open:
                 return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from noout.codec import decode, encode
@@ -47,13 +47,14 @@ class Watcher:
     clock: Clock
     every_s: float
     on_proposal: Callable[[Fault], Awaitable[None]] | None = None
+    kept: dict[NodeId, list[HardwareState]] = field(default_factory=dict)  # what was read back or polled so far
 
     async def poll(self) -> list[Health]:
         """Ask every BMC once, keep the answers, judge each node, and record a new proposal where one is due."""
         states = await asyncio.gather(*(bmc.observe() for bmc in self.bmcs.values()))
         found = []
         for state in states:
-            await self.measurements.add_hardware(state)
+            await self._keep(state)
             health = await self.health(state.node)
             if health.fault is not None and await self._record(health.fault) and self.on_proposal is not None:
                 await self.on_proposal(health.fault)
@@ -63,9 +64,24 @@ class Watcher:
     async def health(self, node: NodeId) -> Health:
         """Judge one node from what is kept of it."""
         now = self.clock.now()
-        states: Sequence[HardwareState] = await self.measurements.hardware(node, now - WINDOW)
+        states = [state for state in await self._known(node) if state.at >= now - WINDOW]
+        self.kept[node] = states
         verdicts = judge(states, now)
         return Health(node, states[-1] if states else None, verdicts, propose(node, verdicts))
+
+    async def _known(self, node: NodeId) -> list[HardwareState]:
+        if node not in self.kept:
+            self.kept[node] = list(await self.measurements.hardware(node, self.clock.now() - WINDOW))
+        return self.kept[node]
+
+    async def _keep(self, state: HardwareState) -> None:
+        """Keep what this poll said; of the log only what was not kept before."""
+        known = await self._known(state.node)
+        logged = {(entry.id, entry.at) for each in known for entry in each.log}
+        fresh = tuple(entry for entry in state.log if (entry.id, entry.at) not in logged)
+        state = replace(state, log=fresh)
+        known.append(state)
+        await self.measurements.add_hardware(state)
 
     async def _record(self, fault: Fault) -> bool:
         """Journal a proposal; False when this fault was proposed already (however often it flaps)."""

@@ -16,7 +16,8 @@ from noout.settings import ProbeSettings
 
 log = logging.getLogger(__name__)
 
-SLICE_S = 5.0  # how much is asked for in one go: the run hears of a silent service at most this much later
+SLICE_S = 5.0  # how much is asked for in one go: the run hears of a silent service at most this much later,
+SLICE_WALL_S = 0.4  # but never so often that asking is all this machine does (a lab's time runs faster)
 SILENT_S = 8.0  # unanswered for so long after having answered: far above a blackout or one lost SYN
 
 
@@ -59,7 +60,8 @@ class Witness:
             since = await self._slice(since, every_s)
 
     async def _slice(self, since: datetime, every_s: float) -> datetime:
-        until = max(since, self.clock.now()) + timedelta(seconds=SLICE_S)
+        slice_s = max(SLICE_S, SLICE_WALL_S / self.clock.wall_s(1.0))
+        until = max(since, self.clock.now()) + timedelta(seconds=slice_s)
         try:
             samples = await self.prober.collect(self.services, since, until, every_s)
         except NooutError as error:

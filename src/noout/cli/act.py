@@ -131,7 +131,6 @@ def workorder(
                     f"{maintenance} has no work order yet", remedy="it is issued once the node is empty of guests"
                 )
             if link:
-                base_url = found.settings.serve.base_url or f"http://{found.settings.serve.listen}"
                 token, expires = await Maintenances(found).field_work().make_link(maintenance, "technician")
                 base = found.settings.serve.base_url or f"http://{found.settings.serve.listen}"
                 out.print(f"{base.rstrip('/')}/w/{token}", soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from noout.domain.hardware import Episode, Fault, HardwareState, LogEntry, Power, SensorKind
@@ -51,7 +51,7 @@ def acceptance(
     if began is None:
         note = "no poll yet in which the node is on and every fan turns"
         return Acceptance(False, tuple(_never_turned(on)), None, 0.0, notes=(note,))
-    soak = [state for state in on if state.at >= began]
+    soak = [_without_the_past(state, began) for state in on if state.at >= began]
     until = began + timedelta(seconds=soak_s)
     findings = [*_fans(soak, before), *_log(soak, before, began, now), *_verdicts(soak, now)]
     differences, notes = _inventory(before, soak[-1])
@@ -59,6 +59,11 @@ def acceptance(
     soaked_s = max(0.0, min((soak[-1].at - began).total_seconds(), soak_s))
     enough = now >= until and len(soak) > AFTER_GAP
     return Acceptance(enough and not findings, tuple(findings), until, chance(fault, soaked_s), began, tuple(notes))
+
+
+def _without_the_past(state: HardwareState, began: datetime) -> HardwareState:
+    """A BMC shows its old log entries for years: what was written before the soak is not held against the repair."""
+    return replace(state, log=tuple(entry for entry in state.log if entry.at.tzinfo is None or entry.at >= began))
 
 
 def chance(fault: Fault | None, soak_s: float) -> float:

@@ -55,6 +55,7 @@ class RedfishBmc:
         self._token: str | None = None
         self._channel = Channel(server)
         self._paths: _Paths | None = None
+        self._last_entry: str | None = None
 
     async def observe(self, *, log: bool = True) -> HardwareState:
         at = self._clock.now()
@@ -213,11 +214,17 @@ class RedfishBmc:
             page = await look.at(paths.log, {"$skip": str(max(total - LOG_MAX, 0))})
             rows = documents(page.get("Members")) or rows
             more = page.get("Members@odata.nextLink")
-        while isinstance(more, str) and len(rows) < LOG_MAX:
+        while isinstance(more, str) and len(rows) < LOG_MAX and not self._known(rows):
             page = await look.at(more)
             rows += documents(page.get("Members"))
             more = page.get("Members@odata.nextLink") if page.get("Members") else None
-        return parse.log_entries(rows, [reading.sensor for reading in readings])[-LOG_MAX:]
+        found = parse.log_entries(rows, [reading.sensor for reading in readings])[-LOG_MAX:]
+        self._last_entry = found[-1].id if found else None
+        return found
+
+    def _known(self, rows: list[Document]) -> bool:
+        """Whether the newest entry of the last look is among these: what comes after it has been read before."""
+        return self._last_entry is not None and any(str(row.get("Id")) == self._last_entry for row in rows)
 
     async def _dimms(self, look: _Look, system: Document) -> int | None:
         count = (await look.at(link(system, "Memory"))).get("Members@odata.count")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from noout.domain.ceph import CephState
@@ -129,7 +129,10 @@ def fan_quiet(after: After) -> Check:
     """Judged by the watch from what the BMC said since the repair alone."""
     bad: list[str] = []
     counted = 0
-    for verdict in judge(after.since_repair, after.at):
+    since = after.state.node_on_at or after.state.opened_at
+    # A BMC shows old entries too: only what was logged since the repair tells of it.
+    polls = [replace(each, log=tuple(e for e in each.log if e.at >= since)) for each in after.since_repair]
+    for verdict in judge(polls, after.at):
         counted += 1
         stalls: tuple[Episode, ...] = verdict.episodes
         if verdict.condition not in (Condition.OK, Condition.HUNTING) or stalls:

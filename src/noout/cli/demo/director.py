@@ -18,13 +18,13 @@ from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
 from noout.app.planning import plan_now
 from noout.app.telling import experiences_of, reports_of
-from noout.app.watcher import Health
+from noout.app.watcher import Watcher
 from noout.cli.demo.checks import After, Before, Check, check_all
 from noout.cli.demo.hands import LabHands
 from noout.cli.demo.technician import Technician
 from noout.codec import encode
 from noout.domain.cluster import NodeId
-from noout.domain.errors import Broken, NooutError, Refused
+from noout.domain.errors import Broken, Refused
 from noout.domain.hardware import Fault
 from noout.domain.maintenance import Json, Maintenance, Mode, Plan
 
@@ -73,7 +73,10 @@ class Director:
     begin: Callable[[str], Awaitable[None]]
     say: Callable[[str], None]
     show_plan: Callable[[Plan], None] = lambda plan: None
-    health: list[Health] = field(default_factory=list)
+    watcher: Watcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watcher = self.found.watcher()
 
     async def tell(self, out_dir: Path) -> Told:
         """Play the story to its end (or to where it sticks) and check what is left of it."""
@@ -112,19 +115,19 @@ class Director:
 
     async def _notice(self) -> Fault:
         """Watch until the fan's behaviour is proposed for a maintenance."""
-        watcher, clock = self.found.watcher(), self.found.clock
+        watcher, clock = self.watcher, self.found.clock
         limit = clock.now() + timedelta(seconds=NOTICE_S_MAX)
         seen = ""
         while clock.now() < limit:
-            self.health = await watcher.poll()
-            mine = next(each for each in self.health if each.node == self.script.node)
+            health = await watcher.poll()
+            mine = next(each for each in health if each.node == self.script.node)
             why = next((each.why for each in mine.verdicts if each.sensor == self.script.fan), "")
             if mine.fault is not None:
                 self.say(f"watch: {mine.fault.summary}")
                 self.say(f"watch: proposes a maintenance of {mine.node} ({mine.fault.urgency.value})")
                 return mine.fault
-            if why and why != seen:
-                self.say(f"watch: {self.script.fan}: {why}")
+            if why != seen and any(each.episodes for each in mine.verdicts):
+                self.say(f"watch: {why}")
                 seen = why
             await clock.sleep(watcher.every_s)
         raise Broken(f"{self.script.fan} was not noticed within {NOTICE_S_MAX / 3600:.0f} h")
@@ -137,7 +140,7 @@ class Director:
         )
         await self.begin(mid)
         beside = [
-            asyncio.create_task(self.found.watcher().run()),
+            asyncio.create_task(self.watcher.run()),
             asyncio.create_task(self._send_technician(mid)),
         ]
         try:
@@ -146,8 +149,8 @@ class Director:
             for task in beside:
                 task.cancel()
             for result in await asyncio.gather(*beside, return_exceptions=True):
-                if isinstance(result, NooutError):
-                    self.say(f"demo: {result}")
+                if isinstance(result, Exception):
+                    self.say(f"demo: {type(result).__name__}: {result}")
 
     async def _until_over(self, maintenances: Maintenances, mid: str) -> Maintenance:
         clock = self.found.clock

@@ -14,8 +14,8 @@ from noout.domain.workorder import Touch
 from noout.ports import Clock
 
 LOOK_EVERY_S = 10.0
-WALK_S = 300.0  # from the desk to the rack
-CHECK_S = 90.0  # for one line of the checklist
+WALK_S = 180.0  # from the desk to the rack
+CHECK_S = 40.0  # for one line of the checklist
 
 
 class Technician:
@@ -46,8 +46,9 @@ class Technician:
         self.say(f"technician: link opened; on the way to {place['room']}, rack {place['rack']}, {place['unit']}")
         await self.clock.sleep(WALK_S)
         await self._when(token, lambda each: not each["why_not"]["hands-on"] or each["hands_on"])
-        await self._tell(token, "hands-on", {"serial": place["serial"]})
-        self.say(f"technician: at the rack, serial …{place['serial'][-4:]} read from the label")
+        label = (await self.lab.state())["nodes"][node]["label"]
+        await self._tell(token, "hands-on", {"serial": label})
+        self.say(f"technician: at the rack, serial …{label[-4:]} read from the label")
         page = await self._when(token, lambda each: each["touch"] == Touch.NODE_OFF)
         self.say(f"technician: the phone says {page['title']}")
         await self.lab.hands(node, "pull_cords")

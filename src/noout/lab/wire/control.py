@@ -106,6 +106,7 @@ class Control:
             document |= {
                 "led": bmc.led,
                 "lid_open": bmc.lid_open,
+                "label": bmc.serial,
                 "cords_pulled": bmc.cords_pulled,
                 "bmc_mute": bmc.mute,
                 "dimms": bmc.dimms,
