@@ -82,3 +82,10 @@ def test_without_an_observation_from_before_it_says_what_was_not_compared():
     found = acceptance(None, soak(10), None, after(100_660), soak_s=600)
     assert found.ok and found.chance_old_fault_would_show == 0.0
     assert "could not be compared" in found.notes[0]
+
+
+def test_stops_that_only_the_log_shows_from_before_the_repair_are_not_held_against_it():
+    """The BMC shows its old entries in every poll, also those that nobody had read before the repair."""
+    states = soak(10, log=stop_entries([90_000, 93_600, 97_200, 99_000]))
+    found = acceptance(BEFORE, states, the_fault(), after(100_660), soak_s=600)
+    assert found.ok and not found.findings
