@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from noout.domain.ceph import CephState
-from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
+from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, NodeId
 from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
 from noout.domain.reasons import Blocker, Caution
 from noout.plan.capacity import holds_ram, limits_bytes, reserve_bytes, taken_bytes
@@ -75,7 +75,7 @@ def make_plan(
     blockers += [blocker for out in outs for blocker in out.blockers]
     blockers += [no_room(unit, candidate.layout, policy) for unit in stuck]
     if returns is None:
-        blockers.append(_no_way_home(node))
+        blockers.append(_no_way_home(task))
     cautions = [reason for reason in reasons if isinstance(reason, Caution)]
     cautions += [caution for out in outs for caution in out.cautions]
     cautions += _cautions(task, moves, survives)
@@ -276,13 +276,18 @@ def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list
     return found
 
 
-def _no_way_home(node: NodeId) -> Blocker:
-    return Blocker(
-        "plan.no-way-home",
-        str(node),
-        f"the guests could leave {node.name}, but not come back in any order found",
-        "free RAM on the nodes that are fullest, then plan again",
-    )
+def _no_way_home(task: _Task) -> Blocker:
+    """Either two guests are together now against a rule, or RAM allows no order."""
+    name = task.node.name
+    here = {guest.id for guest in task.state.guests_on(task.node) if holds_ram(guest)}
+    for rule in task.state.rules:
+        pair = sorted(rule.guests & here)
+        if rule.enabled and rule.strict and rule.kind is Affinity.APART and len(pair) > 1:
+            who = " and ".join(str(guest) for guest in pair)
+            said = f"{who} are both on {name} now, against rule {rule.name}: they cannot all come back"
+            return Blocker("plan.no-way-home", str(task.node), said, f"move one of them away, or relax {rule.name}")
+    said = f"the guests could leave {name}, but not come back in any order found"
+    return Blocker("plan.no-way-home", str(task.node), said, "free RAM on the fullest nodes, then plan again")
 
 
 def _identity(plan: Plan) -> str:
