@@ -138,16 +138,27 @@ def _wait_for(
     leaving.remove(gone)
 
 
-def makespan_s(moves: Sequence[Move], streams: int, length: Callable[[Move], float]) -> float:
-    """When the last move ends, by playing them: in order, ``streams`` at once, each after those it waits for."""
-    finished: dict[GuestId, float] = {}
+def timeline_s(
+    moves: Sequence[Move], streams: int, length: Callable[[Move], float] = lambda move: move.expected_s
+) -> dict[GuestId, tuple[float, float]]:
+    """Start and end (s) of each move when played: in order, ``streams`` at once, each after those it waits for.
+
+    Guests that are shut down are left out: that happens at the rack, not during the evacuation.
+    """
+    times: dict[GuestId, tuple[float, float]] = {}
     lanes = [0.0] * streams
     last_start = 0.0
     for move in moves:
         if move.kind is MoveKind.SHUTDOWN:
-            continue  # happens at the rack, not during the evacuation
+            continue
         lane = min(range(streams), key=lanes.__getitem__)
-        start = max(lanes[lane], last_start, *(finished.get(each, 0.0) for each in move.after), 0.0)
-        finished[move.guest] = lanes[lane] = start + length(move)
-        last_start = start
-    return max(finished.values(), default=0.0)
+        waits = [times[each][1] for each in move.after if each in times]
+        last_start = max(lanes[lane], last_start, *waits, 0.0)
+        lanes[lane] = last_start + length(move)
+        times[move.guest] = (last_start, lanes[lane])
+    return times
+
+
+def makespan_s(moves: Sequence[Move], streams: int, length: Callable[[Move], float]) -> float:
+    """When the last move ends."""
+    return max((end for _, end in timeline_s(moves, streams, length).values()), default=0.0)
