@@ -7,7 +7,9 @@
         await ceph.stop("osd.2", "osd.3")
 
 Each host has an address of its own (127.0.S.N; S is reserved, so that two clusters never meet). Everything lies in one
-temporary folder. A daemon leads its own session, and the kernel kills it when this process dies, however it dies.
+temporary folder. A warden, a small process of its own, ends every daemon and removes the folder as soon as this process
+lets go of it, be it by dying. (The kernel's parent-death signal is no help: a mgr that is failed over starts itself
+anew from another thread, which loses it.)
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,13 +42,34 @@ MONS = HOSTS[:3]
 MGRS = HOSTS[:2]
 POOL = "rbd"
 PGS = 64
-PROGRAMS = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "monmaptool", "rados", "setpriv")
+PROGRAMS = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "monmaptool", "rados")
 START_LIMIT_S = 90.0
 STOP_LIMIT_S = 30.0
 # Much shorter than Ceph's own 600 s, so that a test can see that OSDs go out, or do not.
-DOWN_OUT_INTERVAL_S = 8
+DOWN_OUT_INTERVAL_S = 6
 # Ceph's own is 30 s: how long the mons believe in a mgr that fell silent.
 MGR_GRACE_S = 5
+
+# Ends all processes that have the folder's configuration on their command line, when its stdin ends.
+WARDEN = """
+import os, pathlib, shutil, signal, sys, time
+folder = sys.argv[1]
+conf = os.path.join(folder, "ceph.conf").encode()
+sys.stdin.read()
+for _ in range(100):
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if conf in path.read_bytes().split(bytes(1)):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+                found.append(path)
+        except OSError:
+            pass
+    if not found:
+        break
+    time.sleep(0.1)
+shutil.rmtree(folder, ignore_errors=True)
+"""
 
 CONF = """\
 [global]
@@ -170,6 +194,7 @@ class RealCeph:
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self.uuids = {osd: str(uuid.uuid4()) for osds in OSDS.values() for osd in osds}
         self._closing = contextlib.ExitStack()
+        self._warden: subprocess.Popen[bytes] | None = None
 
     # --- up and down ------------------------------------------------------------------------------------------
 
@@ -197,11 +222,13 @@ class RealCeph:
                 process.kill()
         for process in self.daemons.values():
             process.wait()
+        if self._warden is not None:
+            self._warden.communicate()  # its stdin ends: it looks for what else there may be, and removes the folder
         self._closing.close()
 
     async def _create(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="noout-ceph-"))
-        self._closing.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self._warden = self._engage()
         self.subnet, guard = _reserve()
         self._closing.enter_context(guard)
         self.conf = self.folder / "ceph.conf"
@@ -218,14 +245,23 @@ class RealCeph:
             for osd, unique in self.uuids.items()
         ]
         making = asyncio.gather(*(self._program(argv) for argv in mkfs_osd))
-        await asyncio.gather(*(self._program(argv) for argv in mkfs_mon))
-        self._spawn(*(f"mon.{host}" for host in MONS), *(f"mgr.{host}" for host in MGRS))
-        await asyncio.gather(making, self._introduce())
+        try:
+            await asyncio.gather(*(self._program(argv) for argv in mkfs_mon))
+            self._spawn(*(f"mon.{host}" for host in MONS), *(f"mgr.{host}" for host in MGRS))
+            await self._introduce()
+            await making
+        finally:
+            making.cancel()  # no effect once they are made
+            await asyncio.gather(making, return_exceptions=True)
         self._spawn(*(f"osd.{osd}" for osd in self.uuids))
         await self.until(self._all_up, limit_s=START_LIMIT_S)
         await self.ceph("osd", "pool", "create", POOL, str(PGS))
         await self.ceph("osd", "pool", "application", "enable", POOL, "rbd")
         await self.until(self.clean, limit_s=START_LIMIT_S)
+
+    def _engage(self) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-c", WARDEN, str(self.folder)]
+        return subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
 
     def _write_files(self) -> None:
         """The configuration, and keys for everybody; the mons' own database begins with them."""
@@ -280,8 +316,7 @@ class RealCeph:
         for name in names:
             kind, _, instance = name.partition(".")
             host = host_of(int(instance)) if kind == "osd" else instance
-            # setpriv: the kernel kills the daemon with us. NODE_NAME: its hostname, as Ceph believes in a container.
-            argv = ["setpriv", "--pdeathsig", "KILL", f"ceph-{kind}", "-f", "-i", instance, "-c", str(self.conf)]
+            argv = [f"ceph-{kind}", "-f", "-i", instance, "-c", str(self.conf)]
             told = (self.folder / f"{name}.said").open("ab")
             with told:
                 self.daemons[name] = subprocess.Popen(
@@ -290,6 +325,7 @@ class RealCeph:
                     stdout=told,
                     stderr=told,
                     start_new_session=True,
+                    # What Ceph takes for its hostname when it believes to be in a container.
                     env=os.environ | {"CONTAINER_NAME": name, "NODE_NAME": host},
                 )
 
