@@ -16,7 +16,7 @@ FLAPPING_FROM, CLEAR_BELOW = 2.0, 0.5
 FAILED_POLLS = 5  # low polls in a row
 HOT_POLLS = 2
 CELSIUS_MAX = 200.0
-ALL_FANS = "fans"  # the sensor of a verdict about all of them
+ALL_FANS, ALL_SUPPLIES = "fans", "power-supplies"  # the sensors of verdicts about all of a kind
 
 
 def judge(states: Sequence[HardwareState], now: datetime) -> tuple[Verdict, ...]:
@@ -29,8 +29,8 @@ def judge(states: Sequence[HardwareState], now: datetime) -> tuple[Verdict, ...]
         polls = [state for state in ordered(by_node[node]) if state.at <= now]
         if polls:
             past = history(polls, now)
-            verdicts += _fans(node, past, now)
-            verdicts += [*_temperatures(node, polls), *_supplies(node, polls)]
+            mine = [*_fans(node, past, now), *_temperatures(node, polls), *_supplies(node, polls)]
+            verdicts += [*mine, *_redundancy(node, polls, mine)]
     return tuple(verdicts)
 
 
@@ -179,11 +179,21 @@ def _supplies(node: NodeId, polls: Sequence[HardwareState]) -> list[Verdict]:
             what = "is gone" if not ill[0][1].present else "is reported as failed"
             why = f"{sensor} {what} in the last {len(ill)} polls: its redundancy is lost."
             found.append(Verdict(node, sensor, Condition.FAILED, ill[-1][0], why, kind=SensorKind.POWER_SUPPLY))
-    lost = polls[-1].redundancy.get("psus", "") if polls[-1].reachable and polls[-1].power is Power.ON else ""
-    if not found and lost == "Lost":
-        why = "The BMC asserts that the redundancy of the power supplies is lost."
-        found.append(Verdict(node, "psus", Condition.DEGRADED, polls[-1].at, why, kind=SensorKind.POWER_SUPPLY))
     return found
+
+
+def _redundancy(node: NodeId, polls: Sequence[HardwareState], found: Sequence[Verdict]) -> list[Verdict]:
+    """What the BMC itself asserts of a whole group, where no sensor of it explains that already."""
+    verdicts = []
+    for group, kind in ((ALL_FANS, SensorKind.FAN), (ALL_SUPPLIES, SensorKind.POWER_SUPPLY)):
+        recent = [s for s in polls[-HOT_POLLS:] if s.reachable and s.power is Power.ON]
+        lost = len(recent) == HOT_POLLS and all(state.redundancy.get(group) == "Lost" for state in recent)
+        ill = {Condition.FAILED, Condition.FLAPPING, Condition.DEGRADED}
+        if lost and not any(verdict.kind is kind and verdict.condition in ill for verdict in found):
+            name = "fans" if kind is SensorKind.FAN else "power supplies"
+            why = f"The BMC asserts that the redundancy of the {name} is lost, whatever their own status says."
+            verdicts.append(Verdict(node, group, Condition.DEGRADED, recent[0].at, why, kind=kind))
+    return verdicts
 
 
 def _clock(at: datetime) -> str:

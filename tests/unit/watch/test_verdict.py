@@ -187,3 +187,13 @@ def test_a_lost_power_supply_is_scheduled_and_two_cannot_wait():
     assert one is not None and (one.template, one.urgency) == ("power", Urgency.SCHEDULE)
     two = propose(PVE3, judge(with_psus("Critical", "Critical"), after(600)))
     assert two is not None and two.urgency is Urgency.EVACUATE_NOW
+
+
+@pytest.mark.parametrize(("group", "template"), [("fans", "fans"), ("power-supplies", "power")])
+def test_redundancy_that_the_bmc_says_is_lost_counts_though_every_sensor_is_ok(group, template):
+    states = [replace(state, redundancy={group: "Lost"}) for state in trace(10)]
+    fault = propose(PVE3, judge(states, after(600)))
+    assert fault is not None and (fault.template, fault.urgency) == (template, Urgency.SCHEDULE)
+    assert "redundancy" in fault.summary
+    once = [*trace(10), replace(poll(600), redundancy={group: "Lost"})]
+    assert propose(PVE3, judge(once, after(660))) is None
