@@ -54,7 +54,10 @@ def _verdict(plan: Plan) -> Text:
         text.append(f"{node} can be taken out: no guest runs on it.", "bold")
         return text
     keep = "all of its guests" if live == len(running) else f"{live} of its {len(running)} guests"
-    text.append(f"{node} can be emptied, and {keep} keep running throughout.", "bold")
+    text.append(
+        f"{node} can be emptied, and {keep} {'keeps' if live == 1 < len(running) else 'keep'} running throughout.",
+        "bold",
+    )
     if rest := len(running) - live:
         text.append(f" {_count(rest, 'guest')} will be interrupted, as agreed.")
     return text
@@ -73,7 +76,9 @@ def _figures(plan: Plan) -> Text:
         lines.append(f"pauses of {min(pauses)} to {max(pauses)} ms expected for each live move (an estimate)")
     if plan.survives_another_node is not None:
         said = (
-            "has room to lose one more node" if plan.survives_another_node else "could not absorb another node's loss"
+            "has room to lose one more node"
+            if plan.survives_another_node
+            else "could not absorb the loss of one more node"
         )
         lines.append(f"afterwards the cluster {said}")
     lines.append(f"{plan.id}, made {plan.made_at:%H:%M:%S} UTC from what was seen at {plan.observed_at:%H:%M:%S}")

@@ -27,7 +27,7 @@ def test_a_feasible_plan_shows_moves_memory_and_what_is_interrupted():
     wiki = a_guest(5, "pve3", 1, kind=GuestKind.LXC, tags=frozenset({"relocate-ok"}), name="wiki")
     plan = the_plan(a_guest(1, "pve1", 8), a_guest(2, "pve2", 6), a_guest(4, "pve3", 12, name="shop-db"), wiki)
     text = drawn(plan)
-    assert "pve3 can be emptied, and 1 of its 2 guests keep running throughout. 1 guest will be interrupted" in text
+    assert "pve3 can be emptied, and 1 of its 2 guests keeps running throughout. 1 guest will be interrupted" in text
     table = text.split("Who moves, and when")[1].split("Memory before")[0]
     rows = {line.split()[0]: line for line in table.splitlines()[2:] if line.strip()}
     assert rows.keys() == {"2", "4", "5"}
