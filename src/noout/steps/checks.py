@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noout.domain.ceph import Osd
-from noout.domain.cluster import Guest, GuestId
+from noout.domain.cluster import Guest, GuestId, GuestStatus
 from noout.domain.maintenance import Maintenance, MoveKind, Observation
 from noout.domain.reasons import Blocker
 
@@ -28,7 +28,18 @@ def mon_of_node(m: Maintenance, seen: Observation) -> str | None:
 
 
 def running_on_node(m: Maintenance, seen: Observation) -> tuple[Guest, ...]:
-    return tuple(guest for guest in seen.cluster.guests_on(m.node) if guest.running and not guest.template)
+    """Guests that run here, or may: paused ones are processes too, and of unknown ones nobody can say.
+
+    When the node itself is off, what was shut down there is unknown as well, and nothing runs.
+    """
+    node = seen.cluster.node(m.node)
+    if node is None or not node.online:
+        return tuple(guest for guest in seen.cluster.guests_on(m.node) if guest.running and not guest.template)
+    return tuple(
+        guest
+        for guest in seen.cluster.guests_on(m.node)
+        if guest.status is not GuestStatus.STOPPED and not guest.template
+    )
 
 
 def consented(m: Maintenance) -> frozenset[GuestId]:

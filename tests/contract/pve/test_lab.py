@@ -368,3 +368,42 @@ async def test_a_guest_that_has_moved_meanwhile(site: LabSite) -> None:
     assert (await finished(site, await site.hypervisor.migrate(guest, PVE1, online=True))).ok
     with pytest.raises(Refused, match="does not exist"):
         await site.hypervisor.migrate(guest, PVE1, online=True)
+
+
+@virtual
+async def test_a_guest_on_its_way_is_never_left_out(site: LabSite) -> None:
+    """Between two nodes' lists a guest can move, again and again: it is unknown then, not gone."""
+    guest = site.cluster.guests[111]
+    source, target = guest.node, "pve6"
+    client = site.hypervisor._client
+    read = client.get
+
+    async def racing(path: str, **query: Any) -> Any:
+        """Wherever one looks, it has just left."""
+        if path.startswith(f"/nodes/{source}/qemu"):
+            guest.node = target
+        elif path.startswith(f"/nodes/{target}/qemu"):
+            guest.node = source
+        return await read(path, **query)
+
+    client.get = racing  # type: ignore[method-assign]
+    state = await site.hypervisor.observe()
+    assert on(state, 111).status is GuestStatus.UNKNOWN
+    assert {each.id.vmid for each in state.guests} == set(site.cluster.guests)
+
+
+@virtual
+async def test_a_guest_whose_configuration_has_just_left_is_unknown(site: LabSite) -> None:
+    guest = site.cluster.guests[111]
+    source = guest.node
+    client = site.hypervisor._client
+    read = client.get
+
+    async def leaving(path: str, **query: Any) -> Any:
+        if path == f"/nodes/{source}/qemu/111/config":
+            guest.node = "pve6"
+        return await read(path, **query)
+
+    client.get = leaving  # type: ignore[method-assign]
+    assert on(await site.hypervisor.observe(), 111).status is GuestStatus.UNKNOWN
+    guest.node = source

@@ -1,7 +1,8 @@
 """One observation of a cluster, put together from many answers.
 
 Where a guest is, is what the nodes' own lists say: ``/cluster/resources`` lags by some 10 s and never decides. It
-gives the pools, and the guests of nodes that do not answer; those are marked unknown.
+gives the pools, and the guests that no answering node lists (its node is off, or they are on their way); those are
+marked unknown, never left out.
 """
 
 from __future__ import annotations
@@ -226,21 +227,28 @@ class Observer:
         reached = {name for name, row in members.items() if parse.boolean(row.get("online"))} - lists.silent
         seen = {vmid for _, _, vmid in lists.rows}
 
-        async def listed(node: str, kind: GuestKind, vmid: int, row: Row) -> Guest | None:
+        async def listed(node: str, kind: GuestKind, vmid: int, row: Row) -> Guest:
             config = await self._config(get, node, kind, vmid, row, shared)
-            if config is None:
-                return None  # it left between the list and the configuration; the next observation has it
-            return self._guest(node, kind, vmid, row, config, parse.status(row), pools, services)
+            if config is None:  # it left between the list and the configuration: it exists, and nobody knows where
+                config, status = self._last_config(vmid), GuestStatus.UNKNOWN
+            else:
+                status = parse.status(row)
+            return self._guest(node, kind, vmid, row, config, status, pools, services)
 
         found = list(await _all(*(listed(*key, row) for key, row in lists.rows.items())))
-        for vmid, row in parse.resource_guests(resources).items():
+        # A guest on its way may be in no list however often one looks. It is not gone: only a guest that the cluster
+        # itself no longer names is gone.
+        named = parse.resource_guests(resources)
+        if any(str(row.get("node")) in reached for vmid, row in named.items() if vmid not in seen):
+            named = parse.resource_guests(await get("/cluster/resources", type="vm"))
+        for vmid, row in named.items():
             node, kind = str(row.get("node")), GuestKind(str(row["type"]))
-            if vmid in seen or node in reached:
+            if vmid in seen:
                 continue
             found.append(
                 self._guest(node, kind, vmid, row, self._last_config(vmid), GuestStatus.UNKNOWN, pools, services)
             )
-        return tuple(sorted((guest for guest in found if guest is not None), key=lambda guest: guest.id))
+        return tuple(sorted(found, key=lambda guest: guest.id))
 
     async def _config(
         self, get: _Getter, node: str, kind: GuestKind, vmid: int, row: Row, shared: Mapping[str, bool]
