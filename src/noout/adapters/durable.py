@@ -17,6 +17,7 @@ import logging
 import sqlite3
 import uuid
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,10 @@ class DurableEngine:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        assert self._loop is not None
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        # DBOS has put a thread pool of its own under this loop and has just shut it down: others still need threads.
+        self._loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="noout"))
 
     def _launch(self) -> None:
         _use_wal(self._url)
