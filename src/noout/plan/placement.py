@@ -1,15 +1,15 @@
 """Find a place for every unit: a constructive portfolio, ejection chains, randomised restarts; N+1 among candidates.
 
 Nearly every failure of greedy placement needs a guest of a third node to step aside first: so when nothing fits, the
-search makes room (depth 2) in an order that can be executed. Deterministic: its randomness has a fixed seed.
+search makes room (depth 2) in an order that can be executed. Deterministic: what is shaken is shaken by a checksum.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from zlib import crc32
 
 from noout.domain.cluster import NodeId
 from noout.plan.layout import Layout, Unit
@@ -84,12 +84,16 @@ def _candidates(begin: Layout, units: list[Unit], restarts: int) -> Iterator[Can
     hardest = sorted(units, key=lambda unit: (len(unit.allowed), -unit.ram_bytes, unit.key))
     for liking in PORTFOLIO:
         yield _construct(begin, hardest, liking)
-    chance = random.Random(20)
     largest = sorted(units, key=lambda unit: (-unit.ram_bytes, unit.key))
     for attempt in range(restarts):
         base = hardest if attempt % 2 else largest
-        shaken = sorted(range(len(base)), key=lambda i: i + chance.uniform(0, len(base) / 3 + 1))
+        shaken = sorted(range(len(base)), key=lambda i: i + _share(attempt, i) * (len(base) / 3 + 1))
         yield _construct(begin, [base[i] for i in shaken], PORTFOLIO[attempt % len(PORTFOLIO)])
+
+
+def _share(attempt: int, index: int) -> float:
+    """A number in 0..1 that looks like chance and is always the same."""
+    return crc32(f"{attempt}/{index}".encode()) / 2**32
 
 
 def _construct(begin: Layout, units: list[Unit], liking: _Liking) -> Candidate:

@@ -15,6 +15,7 @@ from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
 from noout.domain.reasons import Blocker, Caution
 from noout.plan.capacity import holds_ram, limits_bytes, reserve_bytes, taken_bytes
 from noout.plan.layout import Layout, Unit, start
+from noout.plan.lint import lint
 from noout.plan.movability import WayOut, title, way_out
 from noout.plan.placement import Candidate, place
 from noout.plan.policy import Policy
@@ -96,7 +97,16 @@ def make_plan(
         survives_another_node=survives,
         parent=parent.id if parent else None,
     )
-    return replace(plan, id=_identity(plan))
+    return _checked(replace(plan, id=_identity(plan)), state, policy, ceph)
+
+
+def _checked(plan: Plan, state: ClusterState, policy: Policy, ceph: CephState | None) -> Plan:
+    """No plan leaves unchecked: what the replay finds wrong with it is a blocker, never carried out."""
+    wrong = tuple(
+        Blocker("plan.unsound", str(plan.node), sentence, "this is a fault of the planner: please report it")
+        for sentence in lint(plan, state, policy, ceph)
+    )
+    return replace(plan, blockers=(*plan.blockers, *wrong)) if wrong else plan
 
 
 def _placed(task: _Task, outs: Sequence[WayOut], filter: Filter, spare: Spare) -> Candidate:

@@ -14,6 +14,7 @@ from noout.watch.verdict import judge
 
 SOAK_S = 600.0
 SPIN_UP_POLLS = 5
+LOOK_AGAIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def acceptance(
     findings = list(dict.fromkeys([*findings, *differences]))
     soaked_s = max(0.0, min((soak[-1].at - began).total_seconds(), soak_s))
     enough = now >= until and len(soak) > AFTER_GAP
+    if now >= until and not enough:
+        until = now + LOOK_AGAIN  # a soak that nobody looked at proves nothing
     return Acceptance(enough and not findings, tuple(findings), until, chance(fault, soaked_s), began, tuple(notes))
 
 

@@ -89,3 +89,11 @@ def test_stops_that_only_the_log_shows_from_before_the_repair_are_not_held_again
     states = soak(10, log=stop_entries([90_000, 93_600, 97_200, 99_000]))
     found = acceptance(BEFORE, states, the_fault(), after(100_660), soak_s=600)
     assert found.ok and not found.findings
+
+
+def test_a_soak_with_too_few_polls_proves_nothing_and_goes_on():
+    states = soak(10)
+    now = after(100_660)
+    found = acceptance(BEFORE, [states[0], states[1], states[-1]], the_fault(), now, soak_s=600)
+    assert not found.ok and not found.findings
+    assert found.until is not None and found.until > now
