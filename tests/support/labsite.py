@@ -26,7 +26,7 @@ from noout.lab.wire.shell import run_command
 from noout.lab.world.build import build_world
 from noout.lab.world.laws import Laws
 from noout.lab.world.model import Cluster, World
-from noout.ports import Completed
+from noout.ports import Clock, Completed
 from tests.support.asgi import AsgiNetwork
 
 PVE_PORT, BMC_PORT = 8006, 443
@@ -36,20 +36,22 @@ CONNECT_TIMEOUT_S = 5.0
 class LabShell:
     """The Shell port over the lab's own dispatch; hangs and refusals happen in virtual time."""
 
-    def __init__(self, laws: Laws, cluster: Cluster) -> None:
+    def __init__(self, laws: Laws, cluster: Cluster, clock: Clock) -> None:
         self.laws = laws
+        self.clock = clock
         self.cluster = cluster
         self.ran: list[tuple[str, tuple[str, ...]]] = []
         self.refused: set[str] = set()
 
     async def run(self, node: NodeId, argv: Sequence[str], *, timeout_s: float = 30.0) -> Completed:
         self.laws.advance()
-        if not self.cluster.nodes[node.name].online or node.name in self.refused:
+        name = node.name
+        if not self.cluster.nodes[name].online or name in self.refused or self.laws.ssh_refused(self.cluster, name):
             await asyncio.sleep(CONNECT_TIMEOUT_S)
             raise Retryable(f"no SSH connection to {node}")
         self.ran.append((node.name, tuple(argv)))
         outcome = run_command(self.laws, self.cluster, node.name, list(argv))
-        hangs_s = timeout_s if outcome.after_s is None else outcome.after_s
+        hangs_s = timeout_s if outcome.after_s is None else self.clock.wall_s(outcome.after_s)
         if hangs_s >= timeout_s:
             await asyncio.sleep(timeout_s)
             raise UnknownOutcome(f"`{argv[0]}` on {node}: not finished within {timeout_s:g} s")
@@ -95,13 +97,21 @@ def servers(network: AsgiNetwork, cluster: Cluster, read_timeout_s: float = 30.0
 
 
 def lab_site(
-    world: World | None = None, *, wall: Callable[[], float] | None = None, keep_s: float = 60.0, token: str = "lab"
+    world: World | None = None,
+    *,
+    wall: Callable[[], float] | None = None,
+    keep_s: float = 60.0,
+    token: str = "lab",
+    speed: float = 1.0,
 ) -> LabSite:
-    """Build it all (call it inside a running loop unless ``wall`` is given)."""
+    """Build it all (call it inside a running loop unless ``wall`` is given). ``speed``: lab seconds in one of the loop.
+
+    At a speed of 1, what counts in wall seconds (time-outs, looks at the journal) counts in the lab's own.
+    """
     world = world or build_world()
     wall = wall or asyncio.get_running_loop().time
-    laws = Laws(world, lab_clock.LabClock(world.epoch, wall(), wall=wall))
-    clock = LabClock(world.epoch, wall(), wall=wall)
+    laws = Laws(world, lab_clock.LabClock(world.epoch, wall(), speed, wall))
+    clock = LabClock(world.epoch, wall(), speed, wall)
     cluster = next(iter(world.clusters.values()))
     network, login = AsgiNetwork(), BmcLogin()
     for name in cluster.nodes:
@@ -112,7 +122,7 @@ def lab_site(
         for each in cluster.tokens
         if each.name and each.userid.startswith("noout@")
     }
-    shell = LabShell(laws, cluster)
+    shell = LabShell(laws, cluster, clock)
     client = PveClient(cluster.name, servers(network, cluster), tokens[token], clock)
     ids = {name: NodeId(cluster.name, name) for name in cluster.nodes}
     return LabSite(

@@ -52,8 +52,8 @@ class Told:
     state: Maintenance
     plan: Plan
     checks: Sequence[Check]
-    files: Sequence[Path]
     virtual_s: float
+    files: Sequence[Path] = ()
 
     @property
     def ok(self) -> bool:
@@ -79,7 +79,13 @@ class Director:
         self.watcher = self.found.watcher()
 
     async def tell(self, out_dir: Path) -> Told:
-        """Play the story to its end (or to where it sticks) and check what is left of it."""
+        """Play the story and write its documents into ``out_dir``."""
+        told = await self.play()
+        told.files = await self.write(told, out_dir)
+        return told
+
+    async def play(self) -> Told:
+        """Play the story to its end (or to where it sticks) and check what is left of it. No file is touched."""
         clock, node = self.found.clock, self.script.node
         began = clock.now()
         before = await self._before()
@@ -92,9 +98,7 @@ class Director:
         state = await self._carry_out(fault, plan)
         at = clock.now()
         after = await self._after(state, at)
-        checks = check_all(before, after)
-        files = await self._write(state, plan, checks, out_dir)
-        return Told(state, plan, checks, files, (at - began).total_seconds())
+        return Told(state, plan, check_all(before, after), (at - began).total_seconds())
 
     async def _before(self) -> Before:
         node = self.script.node
@@ -195,13 +199,15 @@ class Director:
             at=at,
         )
 
-    async def _write(self, state: Maintenance, plan: Plan, checks: Sequence[Check], out_dir: Path) -> list[Path]:
+    async def write(self, told: Told, out_dir: Path) -> list[Path]:
+        """The customers' reports, plan, journal and checks; the paths written."""
+        state = told.state
         files = list(await reports_of(self.found, state, out_dir))
         events = await self.found.journal.read(state.id)
         documents: dict[str, Json] = {
-            "plan.json": {"format": "noout.plan", "version": 1, "plan": encode(plan)},
+            "plan.json": {"format": "noout.plan", "version": 1, "plan": encode(told.plan)},
             "journal.json": {"format": "noout.journal", "version": 1, "events": [encode(each) for each in events]},
-            "checks.json": {"format": "noout.checks", "version": 1, "checks": [encode(each) for each in checks]},
+            "checks.json": {"format": "noout.checks", "version": 1, "checks": [encode(each) for each in told.checks]},
         }
         for name, document in documents.items():
             path = out_dir / name
