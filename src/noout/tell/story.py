@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from noout.domain.hardware import Episode
 from noout.domain.impact import Cause
@@ -56,10 +55,8 @@ def _fault(about: Subject, say: Say) -> Chapter:
         return Chapter(say.day(about.m.opened_at), title, say(f"fault.{template}.plain"))
     first = min(episode.since for episode in episodes)
     last = max(episode.until or episode.since for episode in episodes)
-    longest = max((episode.until - episode.since for episode in episodes if episode.until), default=timedelta(0))
-    if longest <= timedelta(0):
-        return Chapter(say.days(first, last), title, say(f"fault.{template}.plain"))
-    text = say(f"fault.{template}", times=say.counted("times", len(episodes)), longest=say.pause(longest))
+    # Stops close together count as one episode, and a poll cannot tell a stop's end: so "at least", and no length.
+    text = say(f"fault.{template}", times=say.counted("times", len(episodes)))
     return Chapter(say.days(first, last), title, text)
 
 

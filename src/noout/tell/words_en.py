@@ -87,21 +87,20 @@ WORDS = {
     "mea.ours": "{service} was interrupted by our work. That should not have happened.",
     "story": "{date}, hour by hour",
     "fault.fans.title": "A fan behaves oddly",
-    "fault.fans": "In one of the servers that carry your services a fan stopped and restarted by itself, {times}, "
-    "never longer than {longest}. A fan that does this tends to get worse.",
+    "fault.fans": "In one of the servers that carry your services a fan stopped and restarted by itself, at "
+    "least {times}. A fan that does this tends to get worse.",
     "fault.fans.plain": "In one of the servers that carry your services a fan did not run as it should. "
     "A fan that does this tends to get worse.",
     "fault.power.title": "A power supply behaves oddly",
-    "fault.power": "In one of the servers that carry your services a power supply did not work as it should, {times}, "
-    "never longer than {longest}.",
+    "fault.power": "In one of the servers that carry your services a power supply did not work as it should, at "
+    "least {times}.",
     "fault.power.plain": "In one of the servers that carry your services a power supply did not work as it should.",
     "fault.memory.title": "Memory reports errors",
-    "fault.memory": "In one of the servers that carry your services the memory reported errors, {times}, "
-    "never longer than {longest}.",
+    "fault.memory": "In one of the servers that carry your services the memory reported errors, at least {times}.",
     "fault.memory.plain": "In one of the servers that carry your services the memory reported errors.",
     "fault.other.title": "A server needs work",
-    "fault.other": "One of the servers that carry your services needed work by hand. It had shown signs {times}, "
-    "never longer than {longest}.",
+    "fault.other": "One of the servers that carry your services needed work by hand. It had shown signs at "
+    "least {times}.",
     "fault.other.plain": "One of the servers that carry your services needed work by hand.",
     "times.one": "once",
     "times.many": "{n} times",

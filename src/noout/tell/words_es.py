@@ -87,22 +87,21 @@ WORDS = {
     "mea.ours": "Nuestro trabajo interrumpió {service}. No debería haber ocurrido.",
     "story": "{date}, hora a hora",
     "fault.fans.title": "Un ventilador se comporta de forma extraña",
-    "fault.fans": "En uno de los servidores que llevan sus servicios, un ventilador se paró y arrancó solo, {times}, "
-    "nunca más de {longest}. Un ventilador así suele ir a peor.",
+    "fault.fans": "En uno de los servidores que llevan sus servicios, un ventilador se paró y arrancó solo, al "
+    "menos {times}. Un ventilador así suele ir a peor.",
     "fault.fans.plain": "En uno de los servidores que llevan sus servicios, un ventilador no giraba como debía. "
     "Un ventilador así suele ir a peor.",
     "fault.power.title": "Una fuente de alimentación se comporta de forma extraña",
     "fault.power": "En uno de los servidores que llevan sus servicios, una fuente de alimentación no funcionó como "
-    "debía, {times}, nunca más de {longest}.",
+    "debía, al menos {times}.",
     "fault.power.plain": "En uno de los servidores que llevan sus servicios, una fuente de alimentación no funcionaba "
     "como debía.",
     "fault.memory.title": "La memoria avisa de errores",
-    "fault.memory": "En uno de los servidores que llevan sus servicios, la memoria avisó de errores, {times}, "
-    "nunca más de {longest}.",
+    "fault.memory": "En uno de los servidores que llevan sus servicios, la memoria avisó de errores, al menos {times}.",
     "fault.memory.plain": "En uno de los servidores que llevan sus servicios, la memoria avisó de errores.",
     "fault.other.title": "Un servidor necesita trabajo",
-    "fault.other": "En uno de los servidores que llevan sus servicios había que trabajar a mano. Lo mostró {times}, "
-    "nunca más de {longest}.",
+    "fault.other": "En uno de los servidores que llevan sus servicios había que trabajar a mano. Lo mostró al "
+    "menos {times}.",
     "fault.other.plain": "En uno de los servidores que llevan sus servicios había que trabajar a mano.",
     "times.one": "una vez",
     "times.many": "{n} veces",

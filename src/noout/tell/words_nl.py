@@ -87,21 +87,20 @@ WORDS = {
     "mea.ours": "{service} is door ons werk onderbroken. Dat had niet mogen gebeuren.",
     "story": "{date}, van uur tot uur",
     "fault.fans.title": "Een ventilator doet vreemd",
-    "fault.fans": "In een van de servers die uw diensten dragen stopte en startte een ventilator vanzelf, {times}, "
-    "nooit langer dan {longest}. Zo’n ventilator wordt meestal niet vanzelf beter.",
+    "fault.fans": "In een van de servers die uw diensten dragen stopte en startte een ventilator vanzelf, "
+    "minstens {times}. Zo’n ventilator wordt meestal niet vanzelf beter.",
     "fault.fans.plain": "In een van de servers die uw diensten dragen draaide een ventilator niet zoals het hoort. "
     "Zo’n ventilator wordt meestal niet vanzelf beter.",
     "fault.power.title": "Een voeding doet vreemd",
-    "fault.power": "In een van de servers die uw diensten dragen werkte een voeding niet zoals het hoort, {times}, "
-    "nooit langer dan {longest}.",
+    "fault.power": "In een van de servers die uw diensten dragen werkte een voeding niet zoals het hoort, "
+    "minstens {times}.",
     "fault.power.plain": "In een van de servers die uw diensten dragen werkte een voeding niet zoals het hoort.",
     "fault.memory.title": "Geheugen meldt fouten",
-    "fault.memory": "In een van de servers die uw diensten dragen meldde het geheugen fouten, {times}, "
-    "nooit langer dan {longest}.",
+    "fault.memory": "In een van de servers die uw diensten dragen meldde het geheugen fouten, minstens {times}.",
     "fault.memory.plain": "In een van de servers die uw diensten dragen meldde het geheugen fouten.",
     "fault.other.title": "Een server heeft werk nodig",
-    "fault.other": "Aan een van de servers die uw diensten dragen moest met de hand worden gewerkt. Dat bleek {times}, "
-    "nooit langer dan {longest}.",
+    "fault.other": "Aan een van de servers die uw diensten dragen moest met de hand worden gewerkt. Dat bleek "
+    "minstens {times}.",
     "fault.other.plain": "Aan een van de servers die uw diensten dragen moest met de hand worden gewerkt.",
     "times.one": "één keer",
     "times.many": "{n} keer",
