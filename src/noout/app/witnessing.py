@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -61,7 +62,9 @@ class Witness:
 
     async def _slice(self, since: datetime, every_s: float) -> datetime:
         slice_s = max(SLICE_S, SLICE_WALL_S / self.clock.wall_s(1.0))
-        until = max(since, self.clock.now()) + timedelta(seconds=slice_s)
+        behind_s = max(0.0, (self.clock.now() - since).total_seconds())
+        # A whole number of intervals: the next slice's first question is then one interval after this one's last.
+        until = since + timedelta(seconds=every_s) * math.ceil((behind_s + slice_s) / every_s)
         try:
             samples = await self.prober.collect(self.services, since, until, every_s)
         except NooutError as error:

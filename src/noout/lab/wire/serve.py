@@ -36,6 +36,7 @@ from noout.lab.world.model import Cluster, World
 LOOPBACK = "127.0.0.1"
 BMC, SSH, CONTROL, SERVE, NEXT_CLUSTER = 100, 200, 300, 350, 400
 NODES_MAX = 100
+PROBE_EVERY_S = 0.2  # an answer costs the lab a microsecond, so it is asked as densely as real movers are
 TICK_S = 1.0  # the world is advanced at least so often, so that no request has to catch up with hours
 
 
@@ -265,7 +266,12 @@ class LabServer:
                 name: cluster_table(cluster, self.addresses[name], key, known) for name, cluster in clusters.items()
             },
             "customers": customers(clusters),
-            "probes": {"via": self.control_url, "services": services(clusters)},
+            "probes": {
+                "via": self.control_url,
+                "every_s": PROBE_EVERY_S,
+                "every_moving_s": PROBE_EVERY_S,
+                "services": services(clusters),
+            },
             "store": {"url": f"sqlite:///{path.resolve().with_suffix('.db')}"},
             "serve": {
                 "listen": f"{LOOPBACK}:{self.base + SERVE}",
