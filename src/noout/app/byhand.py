@@ -1,54 +1,107 @@
-"""How a person finishes or undoes a maintenance by hand: the exact commands, in order, for the state it is in."""
+"""How a person finishes or undoes a maintenance by hand: the exact commands, in order, for the state it is in.
+
+They are those of the same actions that the steps take; a line that begins with # is for eyes and hands.
+"""
 
 from __future__ import annotations
 
-from noout.domain.maintenance import Maintenance, MoveKind, Owned
+from collections.abc import Sequence
+from dataclasses import replace
 
+from noout.app.runbook import Section
+from noout.app.telling import guests_of
+from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
+from noout.domain.journal import Event, Kind
+from noout.domain.maintenance import Action, Maintenance, Move, Moved, Owned
+from noout.steps import actions
+
+STEP = "by-hand"
 # What is given back, in the order in which that is safe; the rest of the ledger follows in the order it was taken.
-RELEASE_ORDER = ("noup", "mon-stopped", "osd-stopped", "noout", "maintenance-mode", "led", "guest-down")
+RELEASE_ORDER = ("mon-stopped", "noup", "osd-stopped", "noout", "maintenance-mode", "led", "guest-down")
+MOVES = ("migrate", "ha-migrate")
 
 
-def release_command(owned: Owned, node: str) -> str:
+def release_command(owned: Owned, node: NodeId, guests: Sequence[Guest]) -> str:
     """The command that gives one owned thing back; a comment where hands are needed."""
     subject = owned.subject.rsplit("/", 1)[-1]
     match owned.kind:
         case "noout" | "noup":
-            return f"ceph osd unset-group {owned.kind} {subject}"
-        case "osd-stopped":
-            return f"pvesh create /nodes/{node}/ceph/start --service {subject}"
-        case "mon-stopped":
-            return f"pvesh create /nodes/{node}/ceph/start --service {subject}"
-        case "maintenance-mode":
-            return f"ha-manager crm-command node-maintenance disable {subject}"
+            return actions.unset_flag(STEP, owned.kind, subject).command
+        case "osd-stopped" | "mon-stopped":
+            return actions.service(STEP, node, "start", subject).command
+        case "maintenance-mode" | "cordon":
+            return actions.maintenance_mode(STEP, node, False).command
         case "led":
-            return f"# switch the locate LED of {subject} off at its BMC"
+            return actions.locate(STEP, node, False).command
         case "guest-down":
-            return f"qm start {subject}"
-        case _:
-            return f"# give back {owned.kind} of {owned.subject}"
+            guest = next((each for each in guests if str(each.id) == owned.subject), None)
+            if guest is not None:
+                return actions.start_guest(STEP, replace(guest, node=node)).command
+    return f"# give back {owned.kind} of {owned.subject}"
 
 
 def undo(state: Maintenance) -> list[str]:
-    """Commands that bring the cluster back to normal from where this maintenance stands, on any node's shell."""
-    node = state.node.name
+    """Commands that bring the cluster back to normal from where this maintenance stands."""
+    node, guests = state.node, guests_of(state)
     commands = []
     if state.node_off_at is not None and state.node_on_at is None:
-        commands.append(f"# make sure nobody works at {node}, then switch it on and wait until `pvecm status` shows it")
+        commands += [
+            f"# make sure that nobody works at {node.name}; then switch it on and wait until pvecm status shows it:",
+            actions.power_on(STEP, node).command,
+        ]
     kinds = {kind: position for position, kind in enumerate(RELEASE_ORDER)}
     for owned in sorted(state.owned, key=lambda each: (kinds.get(each.kind, len(kinds)), each.since)):
         if owned.kind == "noout":
-            commands.append("ceph pg stat   # wait until every PG is active+clean")
-        commands.append(release_command(owned, node))
-    home = {moved.guest for moved in state.moved if moved.homeward}
+            commands.append("# ceph pg stat: wait until every PG is active+clean")
+        commands.append(release_command(owned, node, guests))
+    return commands + [_home(state, moved, guests) for moved in _away(state)]
+
+
+def _away(state: Maintenance) -> list[Moved]:
+    """The last move of each guest that we took from the node and did not bring back."""
+    last: dict[GuestId, Moved] = {}
     for moved in state.moved:
-        away = not moved.homeward and moved.guest not in home and moved.target is not None
-        if away and moved.source == state.node:
-            tool = "pct" if moved.kind is MoveKind.RELOCATE else "qm"
-            how = "--restart" if moved.kind is MoveKind.RELOCATE else "--online"
-            commands.append(f"{tool} migrate {moved.guest.vmid} {node} {how}")
+        last[moved.guest] = moved
+    return [each for each in last.values() if not each.homeward and each.target not in (None, state.node)]
+
+
+def _home(state: Maintenance, moved: Moved, guests: Sequence[Guest]) -> str:
+    guest = next((each for each in guests if each.id == moved.guest), None)
+    origin = next((each.source for each in state.moved if each.guest == moved.guest), state.node)
+    if guest is None or moved.target is None:
+        return f"# bring {moved.name} ({moved.guest}) back to {origin.name}"
+    planned = next((each for each in (state.plan.returns if state.plan else ()) if each.guest == moved.guest), None)
+    way = planned or Move(
+        moved.guest, moved.name, moved.kind, moved.target, origin, guest.ram_bytes, ha=guest.ha is not None
+    )
+    return actions.move(STEP, replace(way, target=origin), replace(guest, node=moved.target)).command
+
+
+def finish(
+    state: Maintenance, sections: Sequence[Section], events: Sequence[Event], cluster: ClusterState | None
+) -> list[str]:
+    """What is left of the story as commands. ``sections``: the runbook of its plan; ``cluster``: as seen now."""
+    seen = {str(event.data.get("key", "")) for event in events if event.kind == Kind.DONE}
+    finished = {name for name, _ in state.steps_done}
+    commands: list[str] = []
+    for section in sections:
+        if section.step in finished:
+            continue
+        lines = [line for line in section.lines if isinstance(line, str) or not _is_so(line, seen, cluster)]
+        if any(isinstance(line, Action) for line in lines):
+            commands.append(f"# {section.step}: {section.title}")
+            commands += [f"#   {line}" if isinstance(line, str) else line.command for line in lines]
     return commands
 
 
-def finish(state: Maintenance) -> list[str]:
-    """Commands of what was intended and is not verified yet: look at each before doing it."""
+def _is_so(action: Action, seen: set[str], cluster: ClusterState | None) -> bool:
+    """A move by where its guest is, other effects by what was verified."""
+    if action.verb not in MOVES:
+        return action.key in seen
+    guest = cluster.guest(actions.guest_id(action)) if cluster is not None else None
+    return guest is not None and guest.node.name != action.args["source"]
+
+
+def begun(state: Maintenance) -> list[str]:
+    """Commands of what was intended and is not verified yet: look before doing one of them again."""
     return [pending.action.command for pending in state.pending if pending.action.command]

@@ -109,11 +109,11 @@ def clock_of(settings: Settings) -> Clock:
 
 @asynccontextmanager
 async def installation(settings: Settings) -> AsyncIterator[Installation]:
-    """Open the doors that the configuration names; nothing is asked of anybody yet."""
+    """Open the doors that the configuration names; nothing is asked of anybody yet, nothing written anywhere."""
     clock = clock_of(settings)
     async with AsyncExitStack() as stack:
         path = _store_path(settings)
-        store = await SqlStore.open(f"sqlite:///{path}" if path else settings.store.url, clock)
+        store = SqlStore.at(f"sqlite:///{path}" if path else settings.store.url, clock)
         stack.push_async_callback(store.close)
         hypervisors: dict[str, Hypervisor] = {}
         cephs: dict[str, CephCluster] = {}

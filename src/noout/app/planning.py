@@ -1,27 +1,50 @@
-"""A plan for a node, from the live cluster or from a snapshot."""
+"""A plan for a node, from the live cluster or from a snapshot, with what it was made from."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from noout.app.compose import Installation
 from noout.app.naming import resolve
+from noout.app.runbook import Section, runbook
 from noout.app.snapshot import Snapshot
-from noout.domain.cluster import NodeId
+from noout.domain.ceph import CephState
+from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.maintenance import Plan
 from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
 
 
-async def plan_now(found: Installation, node: NodeId) -> Plan:
-    """Observe the node's clusters and plan its evacuation."""
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """``host``: the node's CRUSH host, None without Ceph."""
+
+    plan: Plan
+    cluster: ClusterState
+    ceph: CephState | None
+    host: str | None
+
+    def runbook(self) -> tuple[Section, ...]:
+        return runbook(self.plan, self.cluster, self.ceph, self.host)
+
+
+async def look_and_plan(found: Installation, node: NodeId) -> Planned:
+    """Observe the node's cluster and plan its evacuation."""
     cluster = await found.hypervisor(node).observe()
-    ceph = found.cephs.get(node.cluster)
-    return make_plan(
-        cluster, await ceph.observe() if ceph is not None else None, node, now=found.clock.now(), policy=found.policy
-    )
+    known = found.cephs.get(node.cluster)
+    ceph = await known.observe() if known is not None else None
+    plan = make_plan(cluster, ceph, node, now=found.clock.now(), policy=found.policy)
+    return Planned(plan, cluster, ceph, found.crush_host(node))
 
 
-def plan_from_snapshot(document: Snapshot, text: str) -> Plan:
+async def plan_now(found: Installation, node: NodeId) -> Plan:
+    """As ``look_and_plan``, the plan alone."""
+    return (await look_and_plan(found, node)).plan
+
+
+def plan_from_snapshot(document: Snapshot, text: str) -> Planned:
     """Plan on a snapshot; the plan is dated by the snapshot itself. UsageError for a node it does not know."""
     node = resolve([each.id for cluster in document.clusters for each in cluster.state.nodes], text)
     cluster = next(each for each in document.clusters if each.state.name == node.cluster)
-    return make_plan(cluster.state, cluster.ceph, node, now=cluster.state.at, policy=Policy())
+    plan = make_plan(cluster.state, cluster.ceph, node, now=cluster.state.at, policy=Policy())
+    return Planned(plan, cluster.state, cluster.ceph, node.name if cluster.ceph is not None else None)

@@ -9,6 +9,7 @@ from noout.app.snapshot import Snapshot
 from noout.app.watcher import Health
 from noout.domain.journal import Event
 from noout.domain.maintenance import Maintenance, Plan
+from noout.domain.workorder import WorkOrder
 from noout.tell.report import Report
 
 
@@ -34,6 +35,13 @@ class HealthDocument:
 
 
 @dataclass(frozen=True)
+class WorkOrderDocument:
+    format: Literal["noout.workorder"]
+    version: Literal[1]
+    work_order: WorkOrder
+
+
+@dataclass(frozen=True)
 class JournalDocument:
     format: Literal["noout.journal"]
     version: Literal[1]
@@ -47,4 +55,5 @@ SCHEMAS: dict[str, Any] = {
     "health": HealthDocument,
     "journal": JournalDocument,
     "report": Report,
+    "workorder": WorkOrderDocument,
 }

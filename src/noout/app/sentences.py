@@ -41,7 +41,7 @@ def sentence(event: Event) -> str | None:
                 "; ".join(f"blocked: {each['message']} → {each['remedy']}" for each in blockers) or "no longer blocked"
             )
         case Kind.WAITING:
-            return f"waits: {data['why']}" if data.get("needs") else None
+            return _waiting(event)
         case Kind.MESSAGE:
             return _message(event)
         case Kind.WORK_ORDER:
@@ -50,6 +50,18 @@ def sentence(event: Event) -> str | None:
             return f"closed: {data.get('outcome', '')}"
         case _:
             return None
+
+
+ANSWERS = {"approval": "noout approve", "confirmation": "noout approve", "operator": "noout resume"}
+
+
+def _waiting(event: Event) -> str | None:
+    """Only what somebody can end; with the command that does, where it is one."""
+    needs = event.data.get("needs")
+    if not needs:
+        return None
+    answer = f" → {ANSWERS[needs]} {event.stream}" if needs in ANSWERS else ""
+    return f"waits: {event.data['why']}{answer}"
 
 
 def _moved(event: Event) -> str:

@@ -55,8 +55,13 @@ async def take_snapshot(
     cephs: Mapping[str, CephCluster],
     bmcs: Mapping[NodeId, Bmc],
     clock: Clock,
+    troubles: list[NooutError] | None = None,
 ) -> dict[str, Any]:
-    """Observe everything once (the BMCs, slow as they are, side by side) and return the document as JSON data."""
+    """Observe everything once (the BMCs, slow as they are, side by side) and return the document as JSON data.
+
+    What could not be read is named in it; the errors behind that are added to ``troubles``.
+    """
+    troubles = [] if troubles is None else troubles
     clusters: list[ClusterSnapshot] = []
     hardware: list[HardwareState] = []
     unreadable: list[Unreadable] = []
@@ -65,6 +70,7 @@ async def take_snapshot(
             state = await hypervisor.observe()
         except NooutError as error:
             unreadable.append(Unreadable(name, error.message))
+            troubles.append(error)
             continue
         ceph: CephState | None = None
         if name in cephs:
@@ -72,6 +78,7 @@ async def take_snapshot(
                 ceph = await cephs[name].observe()
             except NooutError as error:
                 unreadable.append(Unreadable(f"{name} ceph", error.message))
+                troubles.append(error)
         clusters.append(ClusterSnapshot(state, ceph))
     boards = sorted(bmcs.items())
     for (node, _), seen in zip(boards, await asyncio.gather(*(bmc.observe() for _, bmc in boards)), strict=True):

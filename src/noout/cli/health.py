@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.markup import escape
 from rich.table import Table
 
 from noout.app.watcher import Health
-from noout.cli.options import ConfigOption, JsonOption, err, opened, out, print_json, wait
+from noout.cli.options import ConfigOption, JsonOption, opened, out, print_json, wait, working
 from noout.codec import encode
 from noout.domain.hardware import Condition
 
@@ -24,11 +24,14 @@ GLYPHS = {
 
 
 def health(
-    node: Annotated[str | None, typer.Argument(metavar="[NODE]", help="One node; all without.")] = None,
+    node: Annotated[str | None, typer.Argument(metavar="NODE", help="One node; all without.")] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """What the nodes' hardware says, judged; exit code 1 when a BMC that was asked for does not answer."""
+    """What the nodes' hardware says, judged, with the reason.
+
+    Each look is kept, so that what comes and goes is seen. Exit code 1 when the BMC of the NODE asked for is silent.
+    """
 
     async def work() -> list[Health]:
         async with opened(config) as found:
@@ -36,8 +39,7 @@ def health(
             if node is not None:
                 wanted = await found.resolve(node)
                 watcher.bmcs = {wanted: found.bmc(wanted)}
-            with Progress(SpinnerColumn(), TextColumn("asking {task.description}"), console=err, transient=True) as bar:
-                bar.add_task(f"{len(watcher.bmcs)} BMCs")
+            with working(f"asking {len(watcher.bmcs)} BMCs"):
                 return await watcher.poll()
 
     found = wait(work())
@@ -50,6 +52,9 @@ def health(
 
 
 def _print(found: list[Health]) -> None:
+    if not found:
+        out.print("No BMC is configured: add \\[clusters.CLUSTER.bmc.NODE] to noout.toml.")
+        return
     table = Table("node", "sensor", "condition", "why", box=None, pad_edge=False, header_style="dim")
     for each in found:
         if each.latest is None or not each.latest.reachable:
@@ -59,11 +64,11 @@ def _print(found: list[Health]) -> None:
             continue
         notable = [verdict for verdict in each.verdicts if verdict.condition is not Condition.OK]
         for verdict in notable:
-            table.add_row(str(each.node), verdict.sensor, GLYPHS[verdict.condition], verdict.why)
+            table.add_row(str(each.node), escape(verdict.sensor), GLYPHS[verdict.condition], escape(verdict.why))
         if not notable:
             table.add_row(str(each.node), f"{len(each.verdicts)} sensors", GLYPHS[Condition.OK], "")
     out.print(table)
     for each in found:
         if each.fault is not None:
-            out.print(f"\n[bold]{each.node}[/]: {each.fault.urgency.value}: {each.fault.summary}")
+            out.print(f"\n[bold]{each.node}[/]: {each.fault.urgency.value}: {escape(each.fault.summary)}")
             out.print(f"  → noout plan {each.node}, then noout maintain {each.node}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import typer
+from rich.markup import escape
 
 from noout.cli.options import ConfigOption, opened, out, wait
 from noout.domain.journal import chain_error
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 
 @app.callback()
@@ -29,13 +30,14 @@ def verify(config: ConfigOption = None) -> None:
                 if error is not None:
                     broken.append(error)
                 else:
-                    out.print(f"{stream}: {len(events)} events, unbroken, head {events[-1].digest[:16]}")
+                    head = events[-1].digest[:16]
+                    out.print(f"{stream}: {len(events)} events, unbroken, head {head}", soft_wrap=True)
             if not streams:
-                out.print("the journal is empty")
+                out.print("The journal is empty.")
         return broken
 
     broken = wait(work())
     for sentence in broken:
-        out.print(f"[red]broken[/]: {sentence}")
+        out.print(f"[red]broken[/]: {escape(sentence)}", soft_wrap=True)
     if broken:
         raise typer.Exit(1)

@@ -36,7 +36,11 @@ def banner(server: LabServer, config: Path | None) -> str:
         key = config.with_name(f"{config.stem}.id_ed25519")
         known = config.with_name(f"{config.stem}.known_hosts")
         ssh = f"ssh -i {key} -o UserKnownHostsFile={known} -p {server.base + SSH} root@{LOOPBACK} ceph -s"
-        lines += [f"configuration {config}", "Try:", f"  noout check --config {config}", f"  {ssh}"]
+        name, cluster = next(iter(server.world.clusters.items()))
+        node = list(cluster.nodes)[:3][-1]
+        node = node if len(server.world.clusters) == 1 else f"{name}/{node}"
+        tries = [f"noout {each} --config {config}" for each in ("health", f"plan {node}", f"maintain {node}")]
+        lines += [f"configuration {config}", "Try:", *(f"  {each}" for each in [*tries, ssh])]
     lines.append("Stop it with Ctrl-C.")
     return "\n".join(lines)
 

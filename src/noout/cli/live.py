@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +23,7 @@ from noout.cli.options import err, out
 from noout.cli.webapp import web_served
 from noout.domain.cluster import MigrationProgress
 from noout.domain.errors import NooutError
+from noout.domain.journal import MessageKind
 from noout.domain.maintenance import Maintenance, Pending
 from noout.ports import Clock
 
@@ -119,6 +122,7 @@ async def follow(found: Installation, maintenance: str) -> Maintenance:
 async def show(found: Installation, maintenance: str) -> Maintenance:
     """Follow a maintenance on the terminal until it is over; its last state."""
     teller, moving = Teller(found.clock), Moving(found)
+    asked: set[datetime | None] = set()
     looking = asyncio.create_task(moving.run())
     try:
         with Live(console=out, refresh_per_second=4, transient=True, auto_refresh=out.is_terminal) as live:
@@ -126,8 +130,39 @@ async def show(found: Installation, maintenance: str) -> Maintenance:
                 moving.state = state
                 if out.is_terminal:
                     live.update(picture(state, moving, found.clock.now()))
+                if state.needs == "confirmation" and state.waiting_since not in asked and sys.stdin.isatty():
+                    asked.add(state.waiting_since)
+                    live.stop()
+                    await confirm(found, state)
+                    live.start()
         return state
     finally:
         looking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await looking
+
+
+async def confirm(found: Installation, state: Maintenance) -> None:
+    """Step mode: ask the person at this terminal about the next effect. Whoever says no can say yes later."""
+    out.print(f"[bold]{escape(state.waiting_for.partition(': ')[2])}[/]? \\[y/N] ", end="")
+    if (await _line()).strip().lower() not in ("y", "yes"):
+        out.print(f"Not now. `noout approve {state.id}` says yes, `noout abort {state.id}` undoes what was done.")
+        return
+    actor = f"operator:{getpass.getuser()}"
+    await Maintenances(found).tell(state.id, MessageKind.CONFIRM, actor, {"action": state.facts["to_confirm"]})
+
+
+async def _line() -> str:
+    """One line from the terminal, without a thread that would outlive a Ctrl-C."""
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def read() -> None:
+        if not line.done():
+            line.set_result(sys.stdin.readline())
+
+    loop.add_reader(sys.stdin.fileno(), read)
+    try:
+        return await line
+    finally:
+        loop.remove_reader(sys.stdin.fileno())

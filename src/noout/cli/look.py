@@ -8,40 +8,55 @@ from typing import Annotated
 
 import typer
 
-from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
-from noout.app.planning import plan_from_snapshot, plan_now
+from noout.app.planning import Planned, look_and_plan, plan_from_snapshot
+from noout.app.runbook import as_shell
 from noout.app.schemas import SCHEMAS
 from noout.app.snapshot import load_snapshot, take_snapshot
-from noout.cli.options import ConfigOption, JsonOption, NodeArgument, opened, out, print_json, wait
+from noout.cli.options import ConfigOption, JsonOption, NodeArgument, err, opened, out, print_json, wait, working
 from noout.cli.pictures import plan_picture
-from noout.cli.standing import standing
+from noout.cli.standing import by_hand, show_standing
 from noout.codec import encode
 from noout.codec import schema as schema_of
-from noout.domain.errors import UsageError
-from noout.domain.maintenance import Maintenance, Plan
+from noout.domain.errors import NooutError, UsageError
 
 
 def snapshot(
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; else it is printed.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """The clusters as one versioned JSON document; changes nothing."""
+    """The clusters as one versioned JSON document, which holds no secrets; changes nothing.
+
+    What cannot be read is named in it and on stderr. Exit code 1 when a cluster could not be read.
+    """
 
     async def work() -> None:
+        troubles: list[NooutError] = []
         async with opened(config) as found:
-            document = await take_snapshot(found.hypervisors, found.cephs, found.bmcs, found.clock)
-        text = json.dumps(document, indent=2, ensure_ascii=False)
-        if output is None:
-            typer.echo(text)
-            return
-        try:
-            output.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{output} cannot be written: {error.strerror}", remedy="choose another file") from None
-        out.print(f"wrote {output}")
+            with working("reading the clusters and their BMCs"):
+                document = await take_snapshot(found.hypervisors, found.cephs, found.bmcs, found.clock, troubles)
+        if not document["clusters"]:
+            raise troubles[0]
+        _write(json.dumps(document, indent=2, ensure_ascii=False), output)
+        for each in document["unreadable"]:
+            err.print(f"not read: {each['part']}: {each['why']}", markup=False, soft_wrap=True)
+        if len(document["clusters"]) < len(found.hypervisors):
+            raise typer.Exit(1)
 
     wait(work())
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text)
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}", remedy="choose another file") from None
+    out.print(f"wrote {output}", markup=False, soft_wrap=True)
 
 
 def plan(
@@ -50,51 +65,62 @@ def plan(
         Path | None, typer.Option("--snapshot", metavar="FILE", help="Plan on a snapshot instead of the live cluster.")
     ] = None,
     as_json: JsonOption = False,
+    as_runbook: Annotated[
+        bool, typer.Option("--runbook", help="Print the whole maintenance as commands to type by hand.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """How NODE can be emptied so that nobody notices; exit code 3 when it cannot, with the reasons."""
+    if as_json and as_runbook:
+        raise UsageError("--json and --runbook are two documents", remedy="ask for one of them")
 
-    async def live() -> Plan:
+    async def live() -> Planned:
         async with opened(config) as found:
-            return await plan_now(found, await found.resolve(node))
+            with working(f"looking at {node}"):
+                return await look_and_plan(found, await found.resolve(node))
 
     made = plan_from_snapshot(load_snapshot(snapshot), node) if snapshot is not None else wait(live())
     if as_json:
-        print_json({"format": "noout.plan", "version": 1, "plan": encode(made)})
+        print_json({"format": "noout.plan", "version": 1, "plan": encode(made.plan)})
+    elif as_runbook and made.plan.feasible:
+        typer.echo(as_shell(made.plan, made.runbook()), nl=False)
     else:
-        out.print(plan_picture(made))
-    if not made.feasible:
+        out.print(plan_picture(made.plan))
+    if not made.plan.feasible:
         raise typer.Exit(3)
 
 
 def status(
-    maintenance: Annotated[str | None, typer.Argument(metavar="[ID]", help="One maintenance; all without.")] = None,
+    maintenance: Annotated[
+        str | None, typer.Argument(metavar="ID", help="One maintenance in full; all in short without.")
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Where the maintenances stand, what each waits for, and how to finish or undo one by hand."""
 
-    async def work() -> list[Maintenance]:
+    async def work() -> None:
         async with opened(config) as found:
-            return await _asked(found, maintenance)
+            maintenances = Maintenances(found)
+            asked = await maintenances.all() if maintenance is None else [await maintenances.get(maintenance)]
+            if as_json:
+                print_json({"format": "noout.status", "version": 1, "maintenances": [encode(each) for each in asked]})
+                return
+            if not asked:
+                out.print("No maintenance yet. `noout health` shows the nodes, `noout plan NODE` what one would take.")
+            for each in asked:
+                if maintenance is None:
+                    show_standing(each)
+                    continue
+                with working(f"looking at {each.node}"):
+                    hand = await by_hand(found, each)
+                show_standing(each, hand)
 
-    found = wait(work())
-    if as_json:
-        print_json({"format": "noout.status", "version": 1, "maintenances": [encode(each) for each in found]})
-        return
-    if not found:
-        out.print("no maintenance yet: `noout health` shows the nodes, `noout plan NODE` what it would take")
-    for each in found:
-        out.print(standing(each, in_full=maintenance is not None))
-
-
-async def _asked(found: Installation, maintenance: str | None) -> list[Maintenance]:
-    maintenances = Maintenances(found)
-    return await maintenances.all() if maintenance is None else [await maintenances.get(maintenance)]
+    wait(work())
 
 
 def schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="snapshot, plan, status, health, report or journal.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=", ".join(sorted(SCHEMAS)) + ".")],
 ) -> None:
     """The JSON Schema of a document that noout writes."""
     if name not in SCHEMAS:

@@ -1,4 +1,4 @@
-"""The ``noout`` command: its sub-commands, and the one place where an error becomes an exit code."""
+"""The ``noout`` command: its log, and the one place where an error becomes an exit code."""
 
 from __future__ import annotations
 
@@ -12,34 +12,19 @@ import typer
 from typer.exceptions import TyperException
 
 from noout import __version__
-from noout.cli import act, demo, health, journal, lab, look, report, serve
+from noout.cli.commands import Commands
 from noout.domain.errors import NooutError
 
 app = typer.Typer(
+    cls=Commands,
     name="noout",
     help="Carries Proxmox VE + Ceph clusters through hardware maintenance so that no customer notices.",
+    epilog="`noout COMMAND --help` says more. Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 outcome unknown.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
-
-app.command("demo")(demo.demo)
-app.command("lab")(lab.lab)
-app.command("snapshot")(look.snapshot)
-app.command("plan")(look.plan)
-app.command("health")(health.health)
-app.command("maintain")(act.maintain)
-app.command("status")(look.status)
-app.command("approve")(act.approve)
-app.command("hands-on")(act.hands_on)
-app.command("pause")(act.pause)
-app.command("resume")(act.resume)
-app.command("abort")(act.abort)
-app.command("workorder")(act.workorder)
-app.command("serve")(serve.serve)
-app.command("report")(report.report)
-app.add_typer(journal.app, name="journal", help="The journal: the only truth of every maintenance.")
-app.command("schema")(look.schema)
 
 
 def _version(asked: bool) -> None:
@@ -74,17 +59,27 @@ def _stop(sentence: str, remedy: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _misunderstood(error: TyperException) -> NoReturn:
+    """A command line that is none. Without a sentence it was the help that was asked for, and is printed."""
+    said = error.format_message() if hasattr(error, "format_message") else str(error)
+    sentence = " ".join(said.split())
+    if not sentence:
+        sys.exit(getattr(error, "exit_code", 2))
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "noout"
+    _stop(sentence[0].lower() + sentence[1:].rstrip("."), f"see `{path} --help`", getattr(error, "exit_code", 2))
+
+
 def run() -> NoReturn:
     """The console script. Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 outcome unknown."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="noout", standalone_mode=False)
     except NooutError as error:
         _stop(error.message, error.remedy, error.exit_code)
     except TyperException as error:
-        text = error.format_message() if hasattr(error, "format_message") else str(error)
-        _stop(text or "that command line is not understood", "see noout --help", getattr(error, "exit_code", 2))
+        _misunderstood(error)
     except (KeyboardInterrupt, typer.Abort):
-        _stop("stopped here; what was begun is in the journal", "run the same command again to go on", 130)
+        _stop("stopped here; nothing that was begun is lost", "the same command goes on where this one stopped", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -21,7 +21,9 @@ T = TypeVar("T")
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", metavar="FILE", help="The configuration (default ./noout.toml, then /etc/noout/noout.toml)."
+        "--config",
+        metavar="FILE",
+        help="The configuration (else NOOUT_CONFIG, ./noout.toml, /etc/noout/noout.toml).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a versioned JSON document instead.")]
@@ -39,10 +41,26 @@ async def opened(config: Path | None) -> AsyncIterator[Installation]:
         yield found
 
 
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal that something takes its time; nothing where nobody watches."""
+    if not err.is_terminal:
+        yield
+        return
+    with err.status(what, spinner="dots"):
+        yield
+
+
 def wait(work: Coroutine[Any, Any, T]) -> T:
     """Run one command's work to its end."""
     return asyncio.run(work)
 
 
 def print_json(document: Json) -> None:
-    out.print_json(json.dumps(document), indent=2, highlight=False, ensure_ascii=False)
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_plain(lines: list[str]) -> None:
+    """Commands and addresses, each on a line of its own however long: to be copied."""
+    for line in lines:
+        typer.echo(line)

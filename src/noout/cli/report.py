@@ -9,7 +9,7 @@ import typer
 
 from noout.app.maintain import Maintenances
 from noout.app.telling import reports_of
-from noout.cli.options import ConfigOption, IdArgument, opened, out, wait
+from noout.cli.options import ConfigOption, IdArgument, opened, out, wait, working
 from noout.domain.errors import UsageError
 
 FORMATS = ("html", "pdf", "json")
@@ -18,8 +18,12 @@ FORMATS = ("html", "pdf", "json")
 def report(
     maintenance: IdArgument,
     customer: Annotated[str | None, typer.Option("--customer", metavar="C", help="One customer; all without.")] = None,
-    lang: Annotated[str | None, typer.Option("--lang", help="en, nl or es; else each customer's own.")] = None,
-    format: Annotated[str | None, typer.Option("--format", help="html, pdf or json; else all three.")] = None,
+    lang: Annotated[
+        str | None, typer.Option("--lang", metavar="LANG", help="en, nl or es; else each customer's own.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="html, pdf or json; else all three.")
+    ] = None,
     output: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path(),
     config: ConfigOption = None,
 ) -> None:
@@ -32,9 +36,14 @@ def report(
     async def work() -> list[Path]:
         async with opened(config) as found:
             state = await Maintenances(found).get(maintenance)
-            return await reports_of(
-                found, state, output, customer=customer, language=lang, formats=(format,) if format else FORMATS
-            )
+            with working("writing the reports"):
+                return await reports_of(
+                    found, state, output, customer=customer, language=lang, formats=(format,) if format else FORMATS
+                )
 
-    for path in wait(work()):
-        out.print(f"wrote {path}")
+    written = wait(work())
+    for path in written:
+        out.print(f"wrote {path}", markup=False, soft_wrap=True)
+    if not written:
+        whose = f"no guest of {customer}" if customer else "no customer's guest"
+        out.print(f"Nothing to report: {whose} was moved, restarted or shut down.", markup=False)

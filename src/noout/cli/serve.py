@@ -21,7 +21,7 @@ LOOK_EVERY_S = 1.0  # wall seconds between two looks for maintenances opened by 
 
 
 def serve(
-    role: Annotated[str, typer.Option("--role", help="all: everything in this process.")] = "all",
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="all: everything in this process.")] = "all",
     config: ConfigOption = None,
 ) -> None:
     """Carry out the maintenances, watch the hardware and serve the technicians' page, until Ctrl-C."""

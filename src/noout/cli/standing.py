@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
-from noout.app.byhand import finish, undo
+from noout.app.byhand import begun, finish, undo
+from noout.app.compose import Installation
+from noout.app.runbook import runbook
+from noout.cli.options import out, print_plain
+from noout.domain.errors import NooutError
 from noout.domain.maintenance import Maintenance
+
+WHAT_NOW = {
+    "approval": "noout approve {id}",
+    "confirmation": "noout approve {id}",
+    "technician": "noout workorder {id} --link, or noout hands-on {id} --serial SERIAL",
+    "operator": "noout resume {id}, or noout abort {id}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Commands for a person. ``unknown``: why those to finish it cannot be said now."""
+
+    begun: Sequence[str] = ()
+    finish: Sequence[str] = ()
+    undo: Sequence[str] = ()
+    unknown: str = ""
+
+
+async def by_hand(found: Installation, state: Maintenance) -> ByHand:
+    """Looks at the cluster to leave out what is so already; one that does not answer costs only that."""
+    if not state.open:
+        return ByHand(undo=undo(state))
+    if state.plan is None or not state.plan.feasible or state.aborting:
+        return ByHand(begun(state), (), undo(state))
+    known = found.cephs.get(state.node.cluster)
+    try:
+        cluster = await found.hypervisor(state.node).observe()
+        ceph = await known.observe() if known is not None else None
+    except NooutError as error:
+        return ByHand(begun(state), (), undo(state), error.message)
+    sections = runbook(state.plan, cluster, ceph, found.crush_host(state.node))
+    events = await found.journal.read(state.id)
+    return ByHand(begun(state), finish(state, sections, events, cluster), undo(state))
 
 
 def _clock(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else ""
 
 
-def standing(state: Maintenance, *, in_full: bool) -> RenderableType:
-    """A head line for each maintenance; everything a person needs to take over when ``in_full``."""
+def headline(state: Maintenance) -> Table:
+    """What it is, what it waits for, and what blocks it."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
@@ -27,12 +65,20 @@ def standing(state: Maintenance, *, in_full: bool) -> RenderableType:
         phase += ", paused"
     table.add_row(state.id, f"[bold]{escape(phase)}[/]  {state.node}  {escape(state.reason)}")
     if state.open and state.waiting_for:
-        until = f", looks again {_clock(state.waiting_until)}" if state.waiting_until else ""
-        table.add_row("", f"waits for {escape(state.waiting_for)}{until}")
+        table.add_row("", f"waits for {escape(state.waiting_for)}")
+        if (command := WHAT_NOW.get(state.needs)) is not None:
+            table.add_row("", f"  → {command.format(id=state.id)}")
     for blocker in state.blockers:
         table.add_row("", f"[red]⛔[/] {escape(blocker.message)}\n  → {escape(blocker.remedy)}")
-    if not in_full:
-        return table
+    return table
+
+
+def show_standing(state: Maintenance, hand: ByHand | None = None) -> None:
+    """The head line alone, or with ``hand`` everything a person needs to take over."""
+    table = headline(state)
+    if hand is None:
+        out.print(table)
+        return
     for caution in state.cautions:
         table.add_row("", f"[yellow]▲[/] {escape(caution.message)}")
     for step, at in state.steps_done:
@@ -44,8 +90,15 @@ def standing(state: Maintenance, *, in_full: bool) -> RenderableType:
         table.add_row("moved", f"{len(away)} away, {sum(1 for move in state.moved if move.homeward)} home again")
     if state.probation_until is not None:
         table.add_row("probation", f"until {_clock(state.probation_until)}")
-    parts: list[RenderableType] = [table]
-    for title, commands in (("Begun, to be looked at:", finish(state)), ("To undo by hand:", undo(state))):
+    out.print(table)
+    if hand.unknown:
+        out.print(f"\nWhat is left to do cannot be said while the cluster does not answer: {escape(hand.unknown)}")
+    parts = (
+        ("Begun; look before you do it again:", hand.begun),
+        (f"To finish by hand (`noout pause {state.id}` first):", hand.finish),
+        ("To undo by hand:", hand.undo),
+    )
+    for title, commands in parts:
         if commands:
-            parts += ["", title, Padding("\n".join(escape(each) for each in commands), (0, 2))]
-    return Group(*parts)
+            out.print(f"\n{title}")
+            print_plain([f"  {each}" for each in commands])

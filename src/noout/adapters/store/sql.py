@@ -30,25 +30,46 @@ T = TypeVar("T")
 
 
 class SqlStore:
-    """``Journal`` and ``Measurements`` over one database. ``await SqlStore.open(url, clock)`` makes the tables."""
+    """``Journal`` and ``Measurements`` over one database.
+
+    ``await SqlStore.open(url, clock)`` makes the tables at once; ``SqlStore.at(url, clock)`` when it is first used, so
+    that a command which only looks at a cluster, or is refused, leaves no file behind.
+    """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
+        self._made = False
+        self._making = asyncio.Lock()
+
+    @classmethod
+    def at(cls, url: str, clock: Clock) -> SqlStore:
+        """UsageError for a URL that is none."""
+        return cls(_engine(url), clock)
 
     @classmethod
     async def open(cls, url: str, clock: Clock) -> SqlStore:
         """UsageError for a URL that is none; Broken when the database cannot be used."""
-        store = cls(_engine(url), clock)
-        await store.do(metadata.create_all)
+        store = cls.at(url, clock)
+        await store._make()
         return store
 
     async def close(self) -> None:
         await asyncio.to_thread(self._engine.dispose)
 
+    async def _make(self) -> None:
+        async with self._making:
+            if not self._made:
+                await self._transact(metadata.create_all)
+                self._made = True
+
     async def do(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction, off the event loop."""
+        if not self._made:
+            await self._make()
+        return await self._transact(work)
 
+    async def _transact(self, work: Callable[[Connection], T]) -> T:
         def transaction() -> T:
             with self._engine.begin() as connection:
                 return work(connection)

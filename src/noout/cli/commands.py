@@ -1,0 +1,77 @@
+"""The sub-commands by name. Each is loaded when it is called: ``status`` need not wait for what ``serve`` needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+TRY, LOOK, ACT, TELL = "Try it", "Look", "Act", "Tell and prove"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """``place``: "module:attribute", a function or a Typer; ``summary``: its line in ``noout --help``."""
+
+    name: str
+    place: str
+    panel: str
+    summary: str
+
+    def load(self) -> Any:
+        module, _, attribute = self.place.partition(":")
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            command = typer.main.get_command(found)
+            command.name = self.name
+            return command
+        holder = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+        holder.command(self.name)(found)
+        return typer.main.get_command(holder)
+
+
+ENTRIES = (
+    Entry("demo", "noout.cli.demo:demo", TRY, "the whole story on an embedded lab, in about a minute"),
+    Entry("lab", "noout.cli.lab:lab", TRY, "simulated clusters to try everything on"),
+    Entry("health", "noout.cli.health:health", LOOK, "what the nodes' hardware says, judged, with the reason"),
+    Entry("plan", "noout.cli.look:plan", LOOK, "how a node can be emptied so that nobody notices, or why not"),
+    Entry("snapshot", "noout.cli.look:snapshot", LOOK, "the clusters as one JSON document"),
+    Entry("status", "noout.cli.look:status", LOOK, "where maintenances stand, and the way out by hand"),
+    Entry("maintain", "noout.cli.maintain:maintain", ACT, "carry a node through a maintenance, or go on with it"),
+    Entry("approve", "noout.cli.act:approve", ACT, "say yes to what a maintenance asks"),
+    Entry("hands-on", "noout.cli.act:hands_on", ACT, "say that the technician stands at the rack"),
+    Entry("pause", "noout.cli.act:pause", ACT, "start no new effect"),
+    Entry("resume", "noout.cli.act:resume", ACT, "go on after a pause"),
+    Entry("abort", "noout.cli.act:abort", ACT, "undo what was done, as far as that is safe"),
+    Entry("serve", "noout.cli.serve:serve", ACT, "runs, watch and the technicians' page, until Ctrl-C"),
+    Entry("workorder", "noout.cli.act:workorder", TELL, "the technician's work order, or a link to it"),
+    Entry("report", "noout.cli.report:report", TELL, "the customers' reports of a maintenance"),
+    Entry("journal", "noout.cli.journal:app", TELL, "prove that nobody changed the journal"),
+    Entry("schema", "noout.cli.look:schema", TELL, "the JSON Schema of a document that noout writes"),
+)
+INDEX = {entry.name: entry for entry in ENTRIES}
+
+
+class Commands(TyperGroup):
+    """A group that knows every command's name and summary, and loads the one that is called."""
+
+    listing = False
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for entry in ENTRIES:
+            self.commands[entry.name] = TyperCommand(
+                name=entry.name, help=entry.summary, rich_help_panel=entry.panel, rich_markup_mode="markdown"
+            )
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if self.listing or cmd_name not in INDEX:
+            return super().get_command(ctx, cmd_name)
+        return INDEX[cmd_name].load()
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.listing = True
+        super().format_help(ctx, formatter)

@@ -1,0 +1,83 @@
+"""``noout maintain``: carry a node through a maintenance and follow it to its end."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from noout.app.maintain import Maintenances
+from noout.app.planning import Planned, look_and_plan
+from noout.app.runbook import as_shell
+from noout.cli.live import follow
+from noout.cli.options import ConfigOption, NodeArgument, err, opened, out, wait, working
+from noout.cli.pictures import plan_picture
+from noout.cli.standing import by_hand, show_standing
+from noout.domain.errors import Refused, UsageError
+from noout.domain.maintenance import Mode
+
+MODES = ", ".join(Mode)
+
+
+def maintain(
+    node: NodeArgument,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; customers read it.")] = "",
+    mode: Annotated[
+        str, typer.Option("--mode", metavar="MODE", help="advise (no effect), step (each effect confirmed) or auto.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Approve the plan without asking.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Carry NODE through a maintenance, or take up again the one that runs; follow it until it is over.
+
+    The default mode is step; on a lab it is auto. Stopping this command stops no maintenance: the same command goes
+    on with it. Exit code 0 only when it was carried through.
+    """
+    if mode not in ("", *Mode):
+        raise UsageError(f"--mode {mode} is not known", remedy=f"one of {MODES}")
+    code = wait(_maintain(node, reason, Mode(mode) if mode else None, yes, config))
+    if code:
+        raise typer.Exit(code)
+
+
+async def _maintain(node: str, reason: str, mode: Mode | None, yes: bool, config: Path | None) -> int:
+    async with opened(config) as found:
+        with working(f"looking at {node}"):
+            wanted = await found.resolve(node)
+            maintenances = Maintenances(found)
+            running = await maintenances.running(wanted)
+            planned = await look_and_plan(found, wanted) if running is None else None
+        chosen = mode or (Mode.AUTO if found.settings.lab else Mode.STEP)
+        if running is not None:
+            err.print(f"going on with {running.id}: {running.reason}", markup=False)
+        if planned is not None:
+            out.print(plan_picture(planned.plan))
+            if not planned.plan.feasible:
+                return 3
+            if chosen is Mode.ADVISE:
+                out.print()
+                typer.echo(as_shell(planned.plan, planned.runbook()), nl=False)
+                return 0
+            _ask(planned, yes)
+            opened_now = await maintenances.open(
+                wanted, reason=reason, mode=chosen, actor=f"operator:{getpass.getuser()}", plan=planned.plan
+            )
+            running = await maintenances.get(opened_now)
+        assert running is not None
+        state = await follow(found, running.id)
+        show_standing(state, await by_hand(found, state))
+        return 0 if state.outcome == "done" else 1
+
+
+def _ask(planned: Planned, yes: bool) -> None:
+    """The approval of the plan; Refused without one."""
+    if yes:
+        return
+    try:
+        approved = typer.confirm(f"Begin the maintenance of {planned.plan.node}?")
+    except typer.Abort:
+        raise Refused("not begun: nobody answered", remedy="approve the plan with --yes") from None
+    if not approved:
+        raise Refused("not begun: the plan was not approved", remedy="`noout plan` shows it again at any time")
