@@ -102,3 +102,11 @@ def test_a_bad_format_or_key_is_refused(tmp_path: Path) -> None:
     sly = replace(BOEKHUIS, key="../sly")
     with pytest.raises(UsageError):
         write_reports(m, (), (), (sly,), GUESTS, tmp_path, generated_at=at(10, 0))
+
+
+def test_a_real_clocks_time_fits_into_a_pdf() -> None:
+    """Times of a real run have microseconds, which PDF does not know."""
+    m = make_maintenance()
+    when = at(10, 0).replace(microsecond=123_456)
+    made = make_report(m, LIBRERIA, EXPERIENCES, GUESTS, language="en", generated_at=when, events=journal(m))
+    assert pdf.render(made).startswith(b"%PDF")

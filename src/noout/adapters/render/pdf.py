@@ -27,7 +27,7 @@ def render(report: Report) -> bytes:
             ignore_system_fonts=True,
             sys_inputs=inputs,
             pdf_standards="ua-1",
-            timestamp=report.generated_at,
+            timestamp=report.generated_at.replace(microsecond=0),  # PDF knows whole seconds
         )
     except typst.TypstError as error:
         raise Broken(f"the PDF could not be made: {error.message}") from error
