@@ -39,7 +39,7 @@ class Script:
 
     node: NodeId
     fan: str = "FAN3B"
-    stops_per_hour: float = 40.0
+    stops_per_hour: float = 60.0
     stop_s: float = 20.0
     repairs: tuple[str, ...] = ("clean_fans", "reseat_connector")
     also: tuple[dict[str, Json], ...] = ()

@@ -13,9 +13,9 @@ from noout.domain.errors import Broken
 from noout.domain.workorder import Touch
 from noout.ports import Clock
 
-LOOK_EVERY_S = 10.0
+LOOK_EVERY_S = 30.0
 WALK_S = 180.0  # from the desk to the rack
-CHECK_S = 40.0  # for one line of the checklist
+CHECK_S = 20.0  # for one line of the checklist
 
 
 class Technician:
