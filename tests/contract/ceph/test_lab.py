@@ -96,8 +96,9 @@ async def test_stopping_osds_is_judged_by_ceph(site: LabSite) -> None:
 @virtual
 async def test_without_a_mgr_the_picture_is_not_fresh_and_nothing_hangs(site: LabSite) -> None:
     assert site.cluster.ceph is not None
-    for mgr in site.cluster.ceph.mgrs.values():
-        mgr.running = False
+    for name in list(site.cluster.ceph.mgrs):
+        site.laws.daemon_stop(site.cluster, f"mgr.{name}")
+    await site.clock.sleep(60)  # the mons go on believing in it for half a minute
     began = site.clock.now()
     state = await site.ceph.observe()
     assert not state.fresh

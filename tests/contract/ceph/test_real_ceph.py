@@ -290,7 +290,6 @@ async def test_the_active_mgr_hands_over_to_the_standby(cluster: ACeph) -> None:
     assert (await cluster.ceph.ok_to_stop(HELD)).ok
 
 
-@pytest.mark.xfail(reason="observe() believes the mons, who believe in a silent mgr for 30 s", strict=True)
 async def test_a_mgr_that_ended_a_moment_ago_is_not_believed_in(cluster: ACeph) -> None:
     """For the mons' grace the status says "available" over a picture that nobody renews any more."""
     await cluster.stop("mgr.pve1", "mgr.pve2")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from noout.adapters.ceph import parse
@@ -51,7 +52,7 @@ class CephCli:
         if _table(status.get("mgrmap")).get("available"):
             wanted.append(self._optional(node, "osd", "df"))
         osd_dump, osd_tree, mon_dump, mgr_dump, mon_metadata, *rest = await asyncio.gather(*wanted)
-        return parse.ceph_state(
+        state = parse.ceph_state(
             self._clock.now(),
             Documents(
                 status=status,
@@ -63,6 +64,9 @@ class CephCli:
                 mon_metadata=tuple(_table(row) for row in mon_metadata or ()),
             ),
         )
+        # For up to 30 s the mons go on believing in a mgr that is gone; only an answer of its own shows that it lives.
+        mgr_answered = bool(rest) and rest[0] is not None
+        return state if mgr_answered else replace(state, fresh=False)
 
     async def ok_to_stop(self, osds: Sequence[int]) -> OkToStop:
         """Ceph's own judgement of stopping all of ``osds`` at once; Retryable when there is no mgr to ask."""
