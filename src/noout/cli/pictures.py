@@ -14,7 +14,7 @@ from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
 from noout.domain.reasons import Blocker, Caution
 from noout.plan.schedule import timeline_s
 
-BAR, GANTT = 36, 40  # cells
+BAR, GANTT = 36, 22  # cells; a row of moves fits into 80 columns
 GIB = 1024**3
 _HOW = {
     MoveKind.LIVE: ("→", "live", "cyan"),
@@ -90,7 +90,8 @@ def _moves(plan: Plan) -> Table:
     times = timeline_s(plan.moves, plan.streams)
     end = max((last for _, last in times.values()), default=0.0) or 1.0
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    for name in ("guest", "", "from", "to", "how"):
+    aside = any(move.source != plan.node for move in plan.moves)  # else all leave the same node
+    for name in ("guest", "", *(("from",) if aside else ()), "to", "how"):
         table.add_column(name, no_wrap=True)
     table.add_column("RAM", justify="right", no_wrap=True)
     table.add_column(f"0:00{_minutes(end):>{GANTT - 4}}", no_wrap=True)
@@ -102,9 +103,9 @@ def _moves(plan: Plan) -> Table:
         table.add_row(
             str(move.guest.vmid),
             Text(move.name),
-            move.source.name,
+            *((move.source.name,) if aside else ()),
             target,
-            Text(f"{glyph} {word}{' (HA)' if move.ha else ''}", style=style),
+            Text(f"{glyph} {word}{' HA' if move.ha else ''}", style=style),
             _gib(move.ram_bytes),
             _stretch(times.get(move.guest), end, style, move),
         )
@@ -113,7 +114,7 @@ def _moves(plan: Plan) -> Table:
 
 def _stretch(time: tuple[float, float] | None, end: float, style: str, move: Move) -> Text:
     if time is None:
-        return Text(f"at the rack; away about {_minutes(move.expected_blackout_ms / 1000)}", style="dim")
+        return Text(f"at the rack, ~{_minutes(move.expected_blackout_ms / 1000)}", style="dim")
     first = min(GANTT - 1, int(GANTT * time[0] / end))
     last = max(first + 1, round(GANTT * time[1] / end))
     bar = Text(" " * first)

@@ -8,12 +8,12 @@ from typing import Any
 from noout import codec
 from noout.tell.report import VERSION, Report
 
-KIND = "noout.report"
+FORMAT = "noout.report"
 
 
 def document(report: Report) -> dict[str, Any]:
-    """``{"kind": "noout.report", "version": 1, "report": {...}}``; ``schema()`` describes it."""
-    return {"kind": KIND, "version": VERSION, "report": codec.encode(report)}
+    """``{"format": "noout.report", "version": 1, "report": {...}}``; ``schema()`` describes it."""
+    return {"format": FORMAT, "version": VERSION, "report": codec.encode(report)}
 
 
 def render(report: Report) -> bytes:
@@ -27,12 +27,12 @@ def schema() -> dict[str, Any]:
     definitions = inner.pop("$defs", {})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": KIND,
+        "title": FORMAT,
         "type": "object",
         "additionalProperties": False,
-        "required": ["kind", "version", "report"],
+        "required": ["format", "version", "report"],
         "properties": {
-            "kind": {"const": KIND},
+            "format": {"const": FORMAT},
             "version": {"const": VERSION},
             "report": {"$ref": "#/$defs/Report"},
         },
