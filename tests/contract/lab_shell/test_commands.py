@@ -15,6 +15,18 @@ def test_a_command_that_nobody_knows_ends_with_127(lab: Lab) -> None:
     assert lab.run("rm", "-rf", "/").exit == 127
 
 
+def test_a_command_can_be_refused_by_a_fault_and_changes_nothing(lab: Lab) -> None:
+    lab.run("ceph", "osd", "set-group", "noout", "pve3")
+    lab.laws.fault(lab.cluster, "shell-error", pattern="unset-group noout", text="Error EACCES: access denied", exit=13)
+    refused = lab.run("ceph", "osd", "unset-group", "noout", "pve3")
+    assert (refused.exit, refused.stderr) == (13, "Error EACCES: access denied\n")
+    assert lab.ceph.crush_node_flags == {"pve3": {"noout"}}
+    assert lab.run("ceph", "osd", "unset-group", "noup", "pve3").exit == 0
+    lab.laws.clear_fault(lab.cluster, "shell-error", pattern="unset-group noout")
+    assert lab.run("ceph", "osd", "unset-group", "noout", "pve3").exit == 0
+    assert lab.ceph.crush_node_flags == {}
+
+
 @pytest.mark.parametrize("trick", [";", "&&", "|", "$(true)", "`true`", ">"])
 def test_nothing_is_ever_interpreted(lab: Lab, trick: str) -> None:
     outcome = lab.run("ceph", "osd", "set", "noout", trick, "true")

@@ -247,6 +247,10 @@ def test_the_remaining_faults_set_what_they_say_and_clear_it() -> None:
     cases = {
         "bmc-mute": ({"node": "pve3"}, lambda: play.c.bmcs["pve3"].mute),
         "ssh-refused": ({"node": "pve1"}, lambda: play.laws.ssh_refused(play.c, "pve1")),
+        "shell-error": (
+            {"pattern": "^ceph osd set"},
+            lambda: bool(play.laws.shell_error(play.c, "ceph osd set noout")),
+        ),
         "backup-running": ({"vmid": 101}, lambda: play.guest(101).lock == "backup"),
         "mon-clock-skew": ({"mon": "pve2"}, lambda: play.ceph.mons["pve2"].clock_skew > 0),
         "api-slow": ({"pattern": "GET /x", "seconds": 3}, lambda: bool(play.c.wire_faults)),

@@ -32,6 +32,8 @@ def run_command(laws: Laws, cluster: Cluster, node: str, argv: list[str]) -> Out
     laws.advance()
     if not argv:
         return Outcome(0)
+    if (refused := laws.shell_error(cluster, " ".join(argv))) is not None:
+        return Outcome(refused[0], "", f"{refused[1]}\n")
     name = argv[0].rsplit("/", 1)[-1]
     command = COMMANDS.get(name)
     if command is None:

@@ -12,11 +12,12 @@ bmc-mute              node: answers nothing
 bmc-lies              node, about=reset|power|fans: a reset does nothing; the power state is turned round; all fans fine
 dimm-missing-after    node: one DIMM fewer at the next power-on
 ssh-refused           node
+shell-error           pattern, text="Permission denied", exit=1: a command on any shell that is not carried out
 shutdown-ignored      vmid: does not listen to a shutdown
 backup-running        vmid, seconds=300: locked by a backup for so long
 mon-clock-skew        mon, seconds
 ===================== =============================================================================================
-``pattern`` is a regular expression on ``METHOD /path`` (``GET /api2/json/nodes``).
+``pattern`` is a regular expression on ``METHOD /path`` (``GET /api2/json/nodes``), or on a command line.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class FaultLaws(ReachLaws):
         super().__init__(world, clock)
         self._times: dict[tuple[str, int], int] = {}  # migrations still to suffer their fault
         self._ssh_refused: set[tuple[str, str]] = set()
+        self._shell_errors: dict[tuple[str, str], tuple[int, str]] = {}  # (cluster, pattern) -> exit code, stderr
         self._faults: dict[str, tuple[Callable[..., None], Callable[..., None]]] = {
             "fan-flapping": (self._flapping, self._flapping_off),
             "migration": (self._migration, self._migration_off),
@@ -48,6 +50,7 @@ class FaultLaws(ReachLaws):
             "bmc-lies": (self._lies, self._lies_off),
             "dimm-missing-after": (self._dimm, self._dimm_off),
             "ssh-refused": (self._ssh, self._ssh_off),
+            "shell-error": (self._shell, self._shell_off),
             "shutdown-ignored": (self._deafen, self._deafen_off),
             "backup-running": (self._backup, self._backup_off),
             "mon-clock-skew": (self._skew, self._skew_off),
@@ -81,6 +84,13 @@ class FaultLaws(ReachLaws):
 
     def ssh_refused(self, cluster: Cluster, node: str) -> bool:
         return (cluster.name, node) in self._ssh_refused
+
+    def shell_error(self, cluster: Cluster, line: str) -> tuple[int, str] | None:
+        """What a shell answers to a command that it will not carry out: exit code and stderr."""
+        for (name, pattern), answer in self._shell_errors.items():
+            if name == cluster.name and re.search(pattern, line):
+                return answer
+        return None
 
     # --- fans and boards ---
 
@@ -199,3 +209,10 @@ class FaultLaws(ReachLaws):
 
     def _ssh_off(self, cluster: Cluster, node: str) -> None:
         self._ssh_refused.discard((cluster.name, node))
+
+    def _shell(self, cluster: Cluster, pattern: str, text: str = "Permission denied", exit: int = 1) -> None:
+        re.compile(pattern)
+        self._shell_errors[cluster.name, pattern] = (int(exit), text)
+
+    def _shell_off(self, cluster: Cluster, pattern: str, **_: Any) -> None:
+        self._shell_errors.pop((cluster.name, pattern), None)
