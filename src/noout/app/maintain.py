@@ -112,7 +112,7 @@ class Maintenances:
         """Leave a message for the run. Refused when the maintenance is over."""
         state = await self.get(maintenance)
         if not state.open:
-            raise Refused(f"{maintenance} is over ({state.outcome})")
+            raise Refused(f"{maintenance} is over ({state.outcome})", remedy="`noout status` shows what is open")
         message = Message(f"{actor}/{uuid.uuid4().hex}", kind, actor, self.found.clock.now(), data)
         await self.post(maintenance, message)
 

@@ -48,12 +48,19 @@ class JournalDocument:
     events: tuple[Event, ...]
 
 
+@dataclass(frozen=True)
+class ReportDocument:
+    format: Literal["noout.report"]
+    version: Literal[1]
+    report: Report
+
+
 SCHEMAS: dict[str, Any] = {
     "snapshot": Snapshot,
     "plan": PlanDocument,
     "status": StatusDocument,
     "health": HealthDocument,
     "journal": JournalDocument,
-    "report": Report,
+    "report": ReportDocument,
     "workorder": WorkOrderDocument,
 }

@@ -67,7 +67,8 @@ def _waiting(event: Event) -> str | None:
 def _moved(event: Event) -> str:
     moved = event.data["moved"]
     source = moved["source"]["name"]
-    where = f"{source} → {moved['target']['name']}" if moved["target"] else f"shut down on {source}"
+    stayed = f"runs on {source} again" if moved["homeward"] else f"shut down on {source}"
+    where = f"{source} → {moved['target']['name']}" if moved["target"] else stayed
     blackout = f", QEMU's own pause {moved['blackout_ms']} ms" if moved["blackout_ms"] is not None else ""
     return f"{moved['name']}: {where}{blackout}"
 

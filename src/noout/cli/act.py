@@ -68,9 +68,11 @@ def hands_on(
             maintenances = Maintenances(found)
             state = await maintenances.get(maintenance)
             order = _work_order(state)
-            if state.hands_on_by is not None:
-                raise Refused(f"{state.hands_on_by} is at {state.node.name} already")
-            read = same_serial(serial, order.location.serial, state.node.name) if order.location.serial else serial
+            if state.open and state.hands_on_by is not None:
+                raise Refused(
+                    f"{state.hands_on_by} is at {state.node.name} already", remedy=f"noout status {maintenance}"
+                )
+            read = same_serial(serial, order.location.serial, state.node.name) if state.open else ""
             await maintenances.tell(maintenance, MessageKind.HANDS_ON, _operator(), {"serial": read})
         out.print(f"{maintenance}: hands-on; data is held next, then {state.node.name} is shut down", markup=False)
 

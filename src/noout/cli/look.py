@@ -20,6 +20,8 @@ from noout.codec import encode
 from noout.codec import schema as schema_of
 from noout.domain.errors import NooutError, UsageError
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
 
 def snapshot(
     output: Annotated[
@@ -125,4 +127,4 @@ def schema(
     """The JSON Schema of a document that noout writes."""
     if name not in SCHEMAS:
         raise UsageError(f"there is no document {name}", remedy=f"known: {', '.join(sorted(SCHEMAS))}")
-    print_json(schema_of(SCHEMAS[name]))
+    print_json({"$schema": DIALECT, **schema_of(SCHEMAS[name])})

@@ -32,8 +32,9 @@ def maintain(
 ) -> None:
     """Carry NODE through a maintenance, or take up again the one that runs; follow it until it is over.
 
-    The default mode is step; on a lab it is auto. Stopping this command stops no maintenance: the same command goes
-    on with it. Exit code 0 only when it was carried through.
+    The default mode is step; on a lab it is auto. A fault that `noout health` has found goes with it, to the work
+    order and the acceptance. Stopping this command stops no maintenance: the same command goes on with it. Exit code 0
+    only when it was carried through.
     """
     if mode not in ("", *Mode):
         raise UsageError(f"--mode {mode} is not known", remedy=f"one of {MODES}")
@@ -49,6 +50,7 @@ async def _maintain(node: str, reason: str, mode: Mode | None, yes: bool, config
             maintenances = Maintenances(found)
             running = await maintenances.running(wanted)
             planned = await look_and_plan(found, wanted) if running is None else None
+            fault = (await found.watcher().health(wanted)).fault
         chosen = mode or (Mode.AUTO if found.settings.lab else Mode.STEP)
         if running is not None:
             err.print(f"going on with {running.id}: {running.reason}", markup=False)
@@ -60,9 +62,12 @@ async def _maintain(node: str, reason: str, mode: Mode | None, yes: bool, config
                 out.print()
                 typer.echo(as_shell(planned.plan, planned.runbook()), nl=False)
                 return 0
+            if fault is not None:
+                out.print(f"What the watch has seen goes with it: {fault.summary}", markup=False)
             _ask(planned, yes)
+            actor = f"operator:{getpass.getuser()}"
             opened_now = await maintenances.open(
-                wanted, reason=reason, mode=chosen, actor=f"operator:{getpass.getuser()}", plan=planned.plan
+                wanted, reason=reason, mode=chosen, actor=actor, plan=planned.plan, fault=fault
             )
             running = await maintenances.get(opened_now)
         assert running is not None

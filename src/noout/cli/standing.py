@@ -19,7 +19,7 @@ from noout.domain.maintenance import Maintenance
 WHAT_NOW = {
     "approval": "noout approve {id}",
     "confirmation": "noout approve {id}",
-    "technician": "noout workorder {id} --link, or noout hands-on {id} --serial SERIAL",
+    "technician": "noout workorder {id} --link",
     "operator": "noout resume {id}, or noout abort {id}",
 }
 
