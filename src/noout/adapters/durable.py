@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 VERSION = "1"  # of the loop below; raised only when recorded runs cannot continue under the new code
 QUEUE = "maintenances"
 TOPIC = "inbox"
-WAKE_POLL_S = 0.1  # how soon a wake-up is seen; one query each time for all waiting runs
+WAKE_POLL_S = 0.5  # how soon a wake-up is seen; one query each time for all waiting runs
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 
 Loop = Callable[[Engine, str], Awaitable[None]]

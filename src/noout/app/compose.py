@@ -27,7 +27,12 @@ from noout.domain.errors import Broken, UsageError
 from noout.domain.workorder import Location
 from noout.plan.policy import GIB, Policy
 from noout.ports import Bmc, CephCluster, Clock, Hypervisor, Journal, Measurements, Prober, Shell
+from noout.run.record import Known
 from noout.settings import BmcSettings, ClusterSettings, Settings, secret
+
+# A lab's time may run fast, this machine does not: what is due every minute is not done sixty times a second.
+KEEP_S, KEEP_WALL_S = 60.0, 5.0  # how long guests' configurations are kept
+WATCH_WALL_S = 2.0  # the least time between two polls of all BMCs
 
 
 @dataclass
@@ -44,6 +49,11 @@ class Installation:
     prober: Prober
     policy: Policy = field(default_factory=Policy)
     store_path: Path | None = None  # of a SQLite store; the engine's own tables and the lock lie beside it
+
+    known: Known = field(init=False)  # the maintenances as last folded
+
+    def __post_init__(self) -> None:
+        self.known = Known(self.journal)
 
     @property
     def customers(self) -> tuple[Customer, ...]:
@@ -88,7 +98,13 @@ class Installation:
         return resolve(nodes, text)
 
     def watcher(self) -> Watcher:
-        return Watcher(dict(self.bmcs), self.measurements, self.journal, self.clock, self.settings.policy.watch_every_s)
+        every_s = max(self.settings.policy.watch_every_s, in_clock_s(self.clock, WATCH_WALL_S))
+        return Watcher(dict(self.bmcs), self.measurements, self.journal, self.clock, every_s)
+
+
+def in_clock_s(clock: Clock, wall_s: float) -> float:
+    """Clock seconds that pass in ``wall_s`` seconds of this machine: more than that many where a lab's time runs fast."""
+    return wall_s / clock.wall_s(1.0)
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -122,7 +138,8 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
             shell = _shell(settings, name, cluster)
             client = _pve(settings, name, cluster, clock)
             stack.push_async_callback(client.close)
-            hypervisors[name] = PveHypervisor(client, shell)
+            keep_s = max(KEEP_S, in_clock_s(clock, KEEP_WALL_S))
+            hypervisors[name] = PveHypervisor(client, shell, keep_s=keep_s)
             nodes = [NodeId(name, node) for node in cluster.shell.hosts or cluster.nodes] if cluster.shell else []
             if shell is not None and nodes and cluster.ceph.enabled:
                 cephs[name] = CephCli(shell, nodes, clock)

@@ -172,10 +172,9 @@ class SqlStore:
         )
         if guest is not None:
             query = query.where(samples.c.guest == str(guest))
-        return [
-            Sample(GuestId.parse(row.guest), datetime.fromtimestamp(row.at_s, UTC), row.ok, row.lag_s)
-            for row in await self._rows(query.order_by(samples.c.at_s, samples.c.number))
-        ]
+        rows = await self._rows(query.order_by(samples.c.at_s, samples.c.number))
+        guests = {name: GuestId.parse(name) for name in {row.guest for row in rows}}
+        return [Sample(guests[name], datetime.fromtimestamp(at_s, UTC), ok, lag) for name, at_s, ok, lag in rows]
 
     async def add_hardware(self, state: HardwareState) -> None:
         row = {
