@@ -7,19 +7,19 @@ journal and the world stay, as they would.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from noout.adapters.store.memory import MemoryStore
 from noout.codec import encode
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.hardware import Fault, Urgency
 from noout.domain.journal import Event, Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Mode, Observation, Plan
 from noout.domain.workorder import Location
 from noout.lab.scenarios import build
-from noout.lab.world.model import World
 from noout.plan.plan import make_plan
 from noout.ports import Engine, Journal
 from noout.run.context import Answer, Context
@@ -34,6 +34,7 @@ from tests.support.labsite import LabSite, lab_site
 MID = "ams1-pve3-1"
 NODE = NodeId("ams1", "pve3")
 SOAK_S = 120.0
+FAULT = Fault(NODE, "fans", ("FAN3B",), Urgency.SCHEDULE, "FAN3B stands still now and then", ())
 # What the technician of these stories does with their hands, by the check it answers.
 WORK = {
     "before.cords-out": ("pull_cords", "open_lid"),
@@ -54,10 +55,6 @@ class Sim:
     silent: set[GuestId] = field(default_factory=set)
     engine: MemoryEngine | None = None
 
-    @property
-    def laws(self) -> object:
-        return self.lab.laws
-
     async def state(self) -> Maintenance:
         return fold(await self.store.read(MID))
 
@@ -70,7 +67,7 @@ class Sim:
         plan = make_plan(cluster, ceph, NODE, now=self.lab.clock.now())
         assert plan.feasible, plan.blockers
         opening: list[tuple[Kind, Mapping[str, Json]]] = [
-            (Kind.OPENED, {"node": str(NODE), "reason": "a fan stands still", "mode": mode.value}),
+            (Kind.OPENED, {"node": str(NODE), "reason": FAULT.summary, "mode": mode.value, "fault": encode(FAULT)}),
             (Kind.PLANNED, {"plan": encode(plan)}),
             (Kind.APPROVED, {"by": "operator:anna"}),
         ]
@@ -88,8 +85,11 @@ class Sim:
         return self.engine
 
     def context(self) -> Context:
-        lab, site = self.lab, self.wrap(
-            Site(self.lab.hypervisor, self.lab.ceph, self.lab.bmcs[NODE], self.lab.clock, lambda node: node.name)
+        lab, site = (
+            self.lab,
+            self.wrap(
+                Site(self.lab.hypervisor, self.lab.ceph, self.lab.bmcs[NODE], self.lab.clock, lambda node: node.name)
+            ),
         )
 
         def plan(cluster: ClusterState, ceph: CephState | None, node: NodeId, now: datetime, old: Plan | None) -> Plan:
@@ -148,6 +148,12 @@ class Sim:
                 return m
             await asyncio.sleep(every_s)
 
+    async def blocked(self, code: str = "") -> Maintenance:
+        """Until the run is blocked (by ``code``); fails when it ends instead."""
+        m = await self.until(lambda m: not m.open or any(code in (each.code, "") for each in m.blockers))
+        assert m.open, f"it ended as {m.outcome!r} and was never blocked by {code}"
+        return m
+
     async def carry(self) -> Maintenance:
         """One process from here to the end of the maintenance."""
         engine = self.begin()
@@ -155,22 +161,26 @@ class Sim:
         await engine.tasks[MID]
         return await self.state()
 
-    async def to_the_end(self) -> Maintenance:
-        """The whole story with its technician."""
-        hands = asyncio.create_task(self.technician())
+    async def to_the_end(self, *beside: Coroutine[None, None, object]) -> Maintenance:
+        """The whole story with its technician, and what others do beside (their failures are the test's)."""
+        people = [asyncio.create_task(each) for each in (self.technician(), *beside)]
+        run = asyncio.create_task(self.carry())
         try:
-            return await self.carry()
+            await asyncio.wait([run, *people], return_when=asyncio.FIRST_EXCEPTION, timeout=6 * 3600)
+            for each in people:
+                if each.done() and not each.cancelled() and each.exception() is not None:
+                    raise AssertionError("somebody beside the run failed") from each.exception()
+            assert run.done(), f"not over after six hours: {(await self.state()).blockers}"
+            return run.result()
         finally:
-            hands.cancel()
+            for each in (run, *people):
+                each.cancel()
 
 
-def simulation(scenario: str = "default", seed: int = 1, *, guests: int = 24, world: World | None = None) -> Sim:
+def simulation(scenario: str = "default", *, seed: int = 1, guests: int = 24, nodes: int = 6) -> Sim:
     """Call it inside a running (virtual) loop."""
-    built, switch_on = build(scenario, seed=seed, guests=guests)
-    lab = lab_site(world or built)
+    world, switch_on = build(scenario, seed=seed, guests=guests, nodes=nodes)
+    lab = lab_site(world)
     switch_on(lab.laws)
     store = MemoryStore(lab.clock)
     return Sim(lab, store, store)
-
-
-__all__ = ["MID", "NODE", "SOAK_S", "Sim", "replace", "simulation"]

@@ -54,10 +54,11 @@ def story(soak_s: float) -> tuple[Step, ...]:
 
 async def advance(ctx: Context, maintenance: str) -> Wait | None:
     """Look once, settle, start at most one effect; what the run then waits for, or None when it is over."""
-    record = await Record.read(ctx.journal, maintenance)
+    record = await Record.read(ctx.known, maintenance)
     try:
         return await _Turn(ctx, record).take()
     except Superseded:
+        ctx.known.forget(maintenance)
         return Wait("somebody else wrote to this journal", ctx.clock.now() + timedelta(seconds=1))
 
 
@@ -159,7 +160,8 @@ class _Turn:
             case Blocked(blockers):
                 return await self.block(blockers)
             case Act(actions):
-                return await self._act(step, actions[0], seen)
+                confirmed = (each for each in actions if each.key in self.m.confirmed)
+                return await self._act(step, next(confirmed, actions[0]), seen)
 
     # --- effects ---------------------------------------------------------------------------------------------
 

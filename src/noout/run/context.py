@@ -11,6 +11,7 @@ from noout.domain.cluster import ClusterState, GuestId, NodeId
 from noout.domain.maintenance import Json, Maintenance, Observation, Plan
 from noout.domain.workorder import WorkOrder
 from noout.ports import Clock, Journal
+from noout.run.record import Known
 from noout.steps.site import Site
 
 MakePlan = Callable[[ClusterState, CephState | None, NodeId, datetime, Plan | None], Plan]
@@ -44,7 +45,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``may_act``: the one switch that stops every new effect. ``sightings`` is scratch memory, never a truth."""
+    """``may_act``: the one switch that stops every new effect. ``sightings`` and ``known`` are scratch memory."""
 
     journal: Journal
     clock: Clock
@@ -58,3 +59,7 @@ class Context:
     probation_s: float = 7 * 86400.0
     stall_s: float = 60.0
     sightings: dict[str, Sighting] = field(default_factory=dict)
+    known: Known = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known", Known(self.journal))

@@ -42,7 +42,7 @@ def move(step: str, each: Move, guest: Guest) -> Action:
 def cancel(step: str, guest: Guest, upid: str, why: str) -> Action:
     return Action(
         step, "cancel", str(guest.id), f"Cancel the migration of {guest.name} ({guest.id}): {why}",
-        f"pvesh delete /nodes/{guest.node.name}/tasks/{upid}", {"upid": upid},
+        f"pvesh delete /nodes/{guest.node.name}/tasks/{upid}", {"upid": upid, "why": why},
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from noout.steps.step import (
 from noout.steps.whereabouts import not_home
 
 POLL_S = 5.0
-NO_END_S = 1800.0  # a migration is given ten times its estimate, and at least this, before it is cancelled
+NO_END_S = 900.0  # a migration is given ten times its estimate, and at least this, before it is cancelled
 MOVE_VERBS = frozenset({"migrate", "ha-migrate"})
 
 
@@ -177,9 +177,9 @@ def _no_room(move: Move, guest: Guest, m: Maintenance, seen: Observation) -> Blo
 
 
 def overdue(step: str, m: Maintenance, seen: Observation) -> Action | None:
-    """The cancellation of a migration that stands still, or that will never end. HA's own are left to HA."""
+    """The cancellation of a migration that stands still, or that will never end, HA's own included."""
     for pending in m.pending:
-        if pending.action.verb != "migrate":
+        if pending.action.verb not in MOVE_VERBS:
             continue
         guest = seen.cluster.guest(actions.guest_id(pending.action))
         task = running_move(seen, guest.id) if guest else None

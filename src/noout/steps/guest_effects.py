@@ -84,6 +84,13 @@ def _arrived(pending: Pending, seen: Observation, guest: Guest) -> Verdict:
     return Verified({"blackout_ms": progress.blackout_ms if progress else None})
 
 
+def _why_it_ended(guest: GuestId, task: Task, m: Maintenance) -> str:
+    """The task's own words; or ours, when it was cancelled by us."""
+    cancels = (each.action for each in m.pending if each.action.verb == "cancel" and each.action.subject == str(guest))
+    ours = next(cancels, None)
+    return f"cancelled, as {ours.args['why']}" if ours else (task.exit_status or "the task failed")
+
+
 def has_moved(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
     guest = seen.cluster.guest(guest_id(pending.action))
     target, task = pending.action.args["target"], _task(pending, seen)
@@ -125,7 +132,7 @@ def has_moved_by_ha(pending: Pending, m: Maintenance, seen: Observation) -> Verd
         wanted = {"started"} if pending.action.args.get("running") else {"stopped", "ignored", "disabled", "started"}
         return _arrived(pending, seen, guest) if guest.ha.state in wanted else NotYet(f"HA says {guest.ha.state}")
     if task is not None and task.ok is False:
-        return Failed(task.exit_status or "the task failed")
+        return Failed(_why_it_ended(guest.id, task, m))
     if _age_s(pending, seen) >= HA_SETTLE_S:
         return Failed(f"HA says {guest.ha.state} on {guest.ha.node}: it did not move it, or moved it back")
     return NotYet("HA has not begun")
@@ -133,7 +140,8 @@ def has_moved_by_ha(pending: Pending, m: Maintenance, seen: Observation) -> Verd
 
 def is_cancelled(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
     upid = str(pending.action.args["upid"])
-    if any(task.upid == upid for task in seen.cluster.running_tasks):
+    task = seen.tasks.get(upid)
+    if any(each.upid == upid for each in seen.cluster.running_tasks) or (task is not None and task.running):
         return NotYet("still running") if _age_s(pending, seen) < SETTLE_S else Failed("the task does not stop")
     return Verified()
 

@@ -17,6 +17,7 @@ from noout.steps.step import (
     Blocked,
     Decision,
     Finished,
+    Hold,
     Note,
     Sight,
     attempt,
@@ -24,6 +25,8 @@ from noout.steps.step import (
     is_pending,
     owns,
 )  # fmt: skip
+
+MONS_SETTLE_S = 20.0  # a new quorum was measured to take 15 s; the list of its members may change before
 
 
 class HoldData(Reconciler):
@@ -84,19 +87,26 @@ class HoldData(Reconciler):
             running = mon in seen.ceph.quorum
             if (decision := self._stop(m, seen, f"mon.{mon}", "mon-stopped", running)) is not None:
                 return decision
+        if any(osd.up for osd in osds) and (unsettled_s := self._unsettled_s(m, seen)) > 0:
+            return Hold("the mons to settle: peering would wait for them, and clients' writes with it", unsettled_s)
         for osd in osds:
             if (decision := self._stop(m, seen, f"osd.{osd.id}", "osd-stopped", osd.up)) is not None:
                 return decision
         return self._flag(m, seen, "noup", host) if osds else None
+
+    def _unsettled_s(self, m: Maintenance, seen: Observation) -> float:
+        """How long it still takes until the mons have surely agreed to go on without the one we stopped."""
+        since = max((own.since for own in m.owned if own.kind == "mon-stopped"), default=None)
+        return 0.0 if since is None else MONS_SETTLE_S - (seen.at - since).total_seconds()
 
     def _flag(self, m: Maintenance, seen: Observation, flag: str, host: str) -> Decision | None:
         """Set it, unless others had set it before us: then it serves, but it is theirs."""
         action = actions.set_flag(self.name, flag, host)
         if not has_flag(seen, host, flag) or _came_late(m, action.key, flag, host):
             return attempt(m, seen, action, code="ceph.flag", remedy="see `ceph health detail`, then resume")
-        foreign = not owns(m, flag, host)
-        known = any((each.code, each.subject) == (f"ceph.foreign-{flag}", host) for each in m.cautions)
-        return _foreign_flag(flag, host) if foreign and not known else None
+        if not owns(m, flag, host):
+            return _note_foreign(m, flag, host)
+        return _note_foreign(m, flag, "the whole cluster") if seen.ceph and flag in seen.ceph.flags else None
 
     def _stop(self, m: Maintenance, seen: Observation, name: str, kind: str, running: bool) -> Decision | None:
         action = actions.service(self.name, m.node, "stop", name)
@@ -123,9 +133,10 @@ def _came_late(m: Maintenance, key: str, kind: str, subject: str) -> bool:
     return m.failed.get(key, 0) > 0 and not owns(m, kind, subject)
 
 
-def _foreign_flag(flag: str, host: str) -> Decision:
-    caution = Caution(
-        f"ceph.foreign-{flag}", host, f"{flag} was already set for host {host}, not by this maintenance: it will stay",
-        f"find out who set it; afterwards `ceph osd unset-group {flag} {host}` by hand",
-    )  # fmt: skip
-    return Note("caution", encode(caution))
+def _note_foreign(m: Maintenance, flag: str, where: str) -> Decision | None:
+    """Said once: we neither own it nor will clear it."""
+    code = f"ceph.foreign-{flag}"
+    if any((each.code, each.subject) == (code, where) for each in m.cautions):
+        return None
+    said = f"{flag} was already set for {where}, not by this maintenance: it will stay set"
+    return Note("caution", encode(Caution(code, where, said, "find out who set it; it is theirs to clear")))
