@@ -20,6 +20,7 @@ from noout.adapters.shell.ssh import SshHost, SshShell
 from noout.adapters.store.sql import SqlStore
 from noout.adapters.tls import context_for
 from noout.app.naming import resolve
+from noout.app.privileges import LOOK, require
 from noout.app.watcher import Watcher
 from noout.domain.cluster import NodeId
 from noout.domain.customers import Customer
@@ -94,6 +95,7 @@ class Installation:
         asked = [self.hypervisors[cluster]] if slash else list(self.hypervisors.values())
         nodes: list[NodeId] = []
         for hypervisor in asked:
+            await require(hypervisor, LOOK)
             nodes += [each.id for each in (await hypervisor.observe()).nodes]
         return resolve(nodes, text)
 
@@ -103,7 +105,7 @@ class Installation:
 
 
 def in_clock_s(clock: Clock, wall_s: float) -> float:
-    """Clock seconds that pass in ``wall_s`` seconds of this machine: more than that many where a lab's time runs fast."""
+    """Clock seconds that pass in ``wall_s`` seconds of this machine: more than those where a lab's time runs fast."""
     return wall_s / clock.wall_s(1.0)
 
 

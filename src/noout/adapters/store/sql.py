@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, make_url, select
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
@@ -172,8 +172,9 @@ class SqlStore:
         )
         if guest is not None:
             query = query.where(samples.c.guest == str(guest))
-        rows = await self._rows(query.order_by(samples.c.at_s, samples.c.number))
-        guests = {name: GuestId.parse(name) for name in {row.guest for row in rows}}
+        found = await self._rows(query.order_by(samples.c.at_s, samples.c.number))
+        rows = cast("Sequence[tuple[str, float, bool, float]]", found)  # by position: there are very many
+        guests = {name: GuestId.parse(name) for name in {row[0] for row in rows}}
         return [Sample(guests[name], datetime.fromtimestamp(at_s, UTC), ok, lag) for name, at_s, ok, lag in rows]
 
     async def add_hardware(self, state: HardwareState) -> None:
