@@ -18,6 +18,8 @@ import httpx2
 
 from noout.domain.errors import NooutError
 
+URLS_MAX = 1000
+
 
 class NotSent(Exception):
     """No connection: nothing was asked, nothing was done."""
@@ -64,6 +66,8 @@ class Channel:
     def __init__(self, server: Server, make_headers: Callable[[], Mapping[str, str]] = dict) -> None:
         self.server = server
         self._make_headers = make_headers
+        self._base = httpx2.URL(server.url)
+        self._urls: dict[str, httpx2.URL] = {}  # by path: taking a URL apart costs more than all the rest of a request
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = WeakKeyDictionary()
 
     def _client(self) -> httpx2.AsyncClient:
@@ -104,7 +108,7 @@ class Channel:
         try:
             response = await self._client().request(
                 method,
-                path,
+                self._url(path),
                 params=dict(query) if query else None,
                 headers={**self._make_headers(), **(headers or {})},
                 **extra,
@@ -119,6 +123,14 @@ class Channel:
             {key.lower(): value for key, value in response.headers.items()},
             response.content,
         )
+
+    def _url(self, path: str) -> httpx2.URL:
+        url = self._urls.get(path)
+        if url is None:
+            if len(self._urls) >= URLS_MAX:  # paths of tasks never come back
+                self._urls.clear()
+            url = self._urls[path] = self._base.join(f"{self._base.path.rstrip('/')}{path}")
+        return url
 
     async def close(self) -> None:
         """Close this loop's connections."""

@@ -27,7 +27,6 @@ from noout.domain.workorder import WorkOrder
 from noout.plan.plan import make_plan
 from noout.ports import Engine
 from noout.run.context import Answer, Context
-from noout.run.fold import fold
 from noout.run.story import run
 from noout.steps.site import Site
 from noout.tell.checklist import make_work_order
@@ -107,7 +106,7 @@ class Carrier:
     async def begin(self, maintenance: str) -> None:
         """Start (or take up again) one run; its witness asks before the run's first effect."""
         if maintenance not in self.tasks:
-            state = fold(await self.found.journal.read(maintenance))
+            state = await self.found.known.get(maintenance)
             self.witnesses[maintenance] = self._witness(state)
             self.tasks[maintenance] = asyncio.create_task(self._beside(maintenance))
 
@@ -115,7 +114,7 @@ class Carrier:
         found, mid = self.found, state.id
 
         async def current() -> Maintenance:
-            return fold(await found.journal.read(mid))
+            return await found.known.get(mid)
 
         probes = found.settings.probes
         services = services_of(guests_of(state), probes)
@@ -138,7 +137,7 @@ class Carrier:
         while True:
             try:
                 if looks % RESTART_EVERY == 0:
-                    if not fold(await self.found.journal.read(maintenance)).open:
+                    if not (await self.found.known.get(maintenance)).open:
                         return
                     await self.engine.start(maintenance)
                 messages = len(await self.found.journal.messages(maintenance))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from noout.app.compose import Installation
 from noout.app.sentences import sentence
@@ -15,15 +15,11 @@ from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest, NodeId
 from noout.domain.errors import NooutError, Refused, UsageError
 from noout.domain.hardware import Fault, HardwareState
-from noout.domain.journal import Event, Kind, Message, MessageKind
+from noout.domain.journal import Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Mode, Plan
 from noout.run.fold import fold, fold_one
 
 FOLLOW_EVERY_S = 0.5  # wall seconds between two looks at the journal, for people who watch
-
-
-def is_maintenance(events: Sequence[Event]) -> bool:
-    return bool(events) and events[0].kind == Kind.OPENED
 
 
 class Maintenances:
@@ -36,13 +32,12 @@ class Maintenances:
 
     async def all(self) -> list[Maintenance]:
         """Oldest first."""
-        journal = self.found.journal
-        streams = [await journal.read(stream) for stream in await journal.streams()]
-        return sorted((fold(events) for events in streams if is_maintenance(events)), key=lambda m: m.opened_at)
+        known = self.found.known
+        states = [await known.find(stream) for stream in await self.found.journal.streams()]
+        return sorted((state for state in states if state is not None), key=lambda m: m.opened_at)
 
     async def find(self, maintenance: str) -> Maintenance | None:
-        events = await self.found.journal.read(maintenance)
-        return fold(events) if is_maintenance(events) else None
+        return await self.found.known.find(maintenance)
 
     async def get(self, maintenance: str) -> Maintenance:
         """UsageError, naming the open ones, when there is none of that name."""
