@@ -1,7 +1,6 @@
 """The demo's own Director in one process under virtual time: the same story, without a socket, a thread or a file.
 
-    play = Play.staged(seed=2)
-    told = await play.director.play()
+    play, told = run_virtual(played(seed=2))
 
 The lab's world answers over its own wire (PVE, Redfish, its control API), noout's web application serves the
 technician; only the transport, the store and the engine are in memory. Time runs as fast as in the demo, so that what
@@ -24,6 +23,7 @@ from noout.adapters.probe.instants import InstantProber
 from noout.adapters.store.memory import MemoryStore
 from noout.app.carrying import Carrier
 from noout.app.compose import Installation, policy_of
+from noout.app.sentences import sentence
 from noout.cli.demo.director import Director, Script, Told
 from noout.cli.demo.hands import LabHands
 from noout.cli.webapp import web_services
@@ -70,15 +70,18 @@ class Play:
     director: Director
     carrier: Carrier
     said: list[tuple[datetime, str]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)  # of every stream, as they were written
 
     def log(self) -> str:
-        """Everything said, each line with the time since the first."""
-        start = self.said[0][0] if self.said else None
-        return "".join(f"{_since(at, start)} {text}\n" for at, text in self.said)
+        """Everything told, each line with the time since the first; the journal's sentences at their own time."""
+        told = [(event.at, text) for event in self.events if (text := sentence(event)) is not None]
+        known = {text for _, text in told}
+        lines = sorted([*told, *(each for each in self.said if each[1] not in known)], key=lambda line: line[0])
+        return "".join(f"{_since(at, lines[0][0])} {text}\n" for at, text in lines)
 
 
-def _since(at: datetime, start: datetime | None) -> str:
-    seconds = round((at - start).total_seconds()) if start else 0
+def _since(at: datetime, start: datetime) -> str:
+    seconds = int((at - start).total_seconds())
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
@@ -135,13 +138,16 @@ async def staged(
             begin=carrier.begin,
             say=lambda text: said.append((lab.clock.now(), text)),
         )
+        play = Play(lab, store, found, director, carrier, said)
+        store.written.append(play.events.append)
         try:
-            yield Play(lab, store, found, director, carrier, said)
+            yield play
         finally:
             await carrier.end()
 
 
-async def played(**staging: Any) -> tuple[Play, Told]:
-    """The whole story, played to its end or to where it sticks."""
+async def played(prepare: Callable[[Play], None] = lambda play: None, **staging: Any) -> tuple[Play, Told]:
+    """The whole story, played to its end or to where it sticks. ``prepare`` sees the stage before it begins."""
     async with staged(**staging) as play:
+        prepare(play)
         return play, await play.director.play()

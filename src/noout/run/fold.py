@@ -198,7 +198,7 @@ def _observed(m: Maintenance, event: Event) -> Maintenance:
 
 def _blocked(m: Maintenance, event: Event) -> Maintenance:
     # What it was waiting for stays counted: a wait that has become a blocker must not start from nought.
-    return replace(m, blockers=tuple(decode(Blocker, each) for each in event.data["blockers"]))
+    return replace(m, blockers=tuple(decode(Blocker, each) for each in event.data["blockers"]), needs="")
 
 
 def _waiting(m: Maintenance, event: Event) -> Maintenance:

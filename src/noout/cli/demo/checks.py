@@ -121,8 +121,9 @@ def osds_back(before: Before, after: After) -> Check:
 
 def power_and_led(after: After) -> Check:
     power, led = after.hardware.power, after.hardware.led_on
-    ok = power is Power.ON and not led
-    return Check("the node is on and its LED is off", ok, f"power {power.value}, LED {'on' if led else 'off'}")
+    ok = power is Power.ON and led is False
+    shown = "not known" if led is None else "on" if led else "off"
+    return Check("the node is on and its LED is off", ok, f"power {power.value}, LED {shown}")
 
 
 def fan_quiet(after: After) -> Check:
@@ -153,6 +154,8 @@ def nobody_waited(after: After) -> Check:
     ]
     worst = max((each.longest_gap_s or 0.0 for each in measured), default=0.0)
     resolution = max((each.resolution_s or 0.0 for each in measured), default=0.0)
+    if resolution > INTERRUPTION_S_MAX:
+        long.append(f"asked only every {resolution:.1f} s at the longest: such a pause could have gone unseen")
     evidence = (
         f"longest pause between two answers {worst:.1f} s, asked every {resolution:.1f} s at the longest"
         f" ({len(measured)} of {len(live)} guests measured)"

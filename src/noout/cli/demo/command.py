@@ -94,6 +94,7 @@ def _print_end(told: Told, out_dir: Path, wall_s: float) -> None:
         )
     else:
         failed = sum(1 for check in told.checks if not check.ok)
-        out.print(f"[red]The story did not hold[/]: {failed} checks failed. What there is, is in [bold]{out_dir}[/]:")
+        count = f"{failed} check{'s' * (failed > 1)} failed"
+        out.print(f"[red]The story did not hold[/]: {count}. What there is, is in [bold]{out_dir}[/]:")
     for path in reports:
         out.print(f"  {path}  [dim](also .pdf and .json)[/]")
