@@ -50,6 +50,10 @@ class Hypervisor(Protocol):
 
     name: str
 
+    async def permissions(self) -> Mapping[str, frozenset[str]]:
+        """What noout may do here: path -> privileges that hold there and below. A path without any is not in it."""
+        ...
+
     async def observe(self) -> ClusterState:
         """The cluster now: per-node lists and configurations, never the lagging ``/cluster/resources`` alone."""
         ...

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from noout.domain.errors import UsageError
 
@@ -37,8 +38,15 @@ def _fingerprint(text: str) -> str:
     return plain
 
 
+def _via(text: str) -> str:
+    return text if text == "tcp" else _https(text)
+
+
 Url = Annotated[str, AfterValidator(_https)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+
+
+Via = Annotated[str, AfterValidator(_via)]
 
 
 class _Table(BaseModel):
@@ -110,10 +118,10 @@ class CustomerSettings(_Table):
 class ProbeSettings(_Table):
     """``via``: "tcp" asks the guests themselves; a URL asks that prober (the lab's) for each instant."""
 
-    via: str = "tcp"
+    via: Via = "tcp"
     every_s: float = Field(default=1.0, gt=0)
     every_moving_s: float = Field(default=0.2, gt=0)
-    services: dict[str, str] = {}  # "ams1/101" -> "tcp:443"
+    services: dict[str, str] = {}  # "ams1/101" -> "tcp:192.0.2.10:443"
     tags: dict[str, str] = {}  # tag -> probe: every guest with the tag is probed so
 
 
@@ -192,15 +200,21 @@ def parse(data: Mapping[str, Any], path: Path) -> Settings:
     except ValidationError as error:
         raise UsageError(f"{path}: {_sentence(error)}", remedy=_remedy(error)) from None
     _check_secrets(settings)
+    _check_probes(settings)
     return settings
 
 
+def _first(error: ValidationError) -> ErrorDetails:
+    """The one to speak of: an unknown key before a missing one, for the missing one may just be misspelt."""
+    return min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+
+
 def _key(error: ValidationError) -> str:
-    return ".".join(str(part) for part in error.errors()[0]["loc"])
+    return ".".join(str(part) for part in _first(error)["loc"])
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
+    first = _first(error)
     key = _key(error)
     if first["type"] == "extra_forbidden":
         return f"unknown key {key}"
@@ -228,7 +242,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _remedy(error: ValidationError) -> str:
-    first = error.errors()[0]
+    first = _first(error)
     key = _key(error)
     if first["type"] != "extra_forbidden":
         return f"correct {key}"
@@ -237,6 +251,26 @@ def _remedy(error: ValidationError) -> str:
     if near:
         return f"did you mean {near[0]}?"
     return "remove it" + (f"; known here: {', '.join(sorted(set(known) - {'path'}))}" if known else "")
+
+
+def _check_probes(settings: Settings) -> None:
+    """noout's own prober connects to an address; only another one (a lab's) knows where the guests are."""
+    probes = settings.probes
+    if probes.via != "tcp":
+        return
+    for guest, probe in probes.services.items():
+        kind, _, where = probe.partition(":")
+        host, _, port = where.rpartition(":")
+        if kind != "tcp" or not host or not port.isdigit():
+            raise UsageError(
+                f"{settings.path}: key probes.services.{guest}: must be tcp:HOST:PORT (found {probe!r})",
+                remedy="for example tcp:192.0.2.10:443",
+            )
+    if probes.tags:
+        raise UsageError(
+            f"{settings.path}: key probes.tags: noout's own prober does not know the address behind a tag",
+            remedy="name each guest in [probes.services] as tcp:HOST:PORT",
+        )
 
 
 def _check_secrets(settings: Settings) -> None:

@@ -87,7 +87,7 @@ class Installation:
     async def resolve(self, text: str) -> NodeId:
         """A node by ``CLUSTER/NODE``, or its bare name where unique; UsageError names what there is.
 
-        Asks the clusters; one that cannot be asked only matters when the name was not found in the others.
+        Asks the clusters, all of them for a bare name: whether it is unique, one that does not answer cannot say.
         """
         cluster, slash, _ = text.partition("/")
         if slash and cluster not in self.hypervisors:

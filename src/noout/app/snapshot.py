@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from noout import codec
+from noout.app.privileges import LOOK, require
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.errors import NooutError, UsageError
@@ -67,6 +68,7 @@ async def take_snapshot(
     unreadable: list[Unreadable] = []
     for name, hypervisor in sorted(hypervisors.items()):
         try:
+            await require(hypervisor, LOOK)
             state = await hypervisor.observe()
         except NooutError as error:
             unreadable.append(Unreadable(name, error.message))

@@ -11,10 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from noout.domain.errors import Broken, UsageError
 from noout.lab.scenarios import ScenarioError, build
 from noout.lab.wire.serve import BMC, CONTROL, LOOPBACK, NEXT_CLUSTER, SSH, LabServer, PortTaken
-
-EXIT_FAILED, EXIT_USAGE = 1, 2
 
 
 def banner(server: LabServer, config: Path | None) -> str:
@@ -65,6 +64,12 @@ async def run(server: LabServer, config: Path | None, console: Console) -> None:
             await serving  # raises what went wrong
 
 
+def _sentence(error: Exception) -> tuple[str, str]:
+    """The lab says what is wrong and what to do in one breath, with a semicolon between them."""
+    sentence, _, remedy = str(error).partition("; ")
+    return sentence, remedy or "see `noout lab --help`"
+
+
 def lab(
     nodes: Annotated[int, typer.Option(min=1, max=50, help="Nodes in each cluster.")] = 6,
     guests: Annotated[int, typer.Option(min=0, max=2000, help="Guests in each cluster.")] = 24,
@@ -75,23 +80,17 @@ def lab(
     scenario: Annotated[str, typer.Option(help="A named world with its faults.")] = "default",
 ) -> None:
     """Serve simulated Proxmox VE + Ceph clusters with their BMCs on loopback, until Ctrl-C."""
-    console, errors = Console(), Console(stderr=True)
     try:
         world, switch_on = build(scenario, nodes=nodes, guests=guests, seed=seed)
         server = LabServer(world, port=port, speed=speed)
         switch_on(server.laws)
     except (ScenarioError, ValueError) as error:
-        errors.print(f"noout lab: {error}", highlight=False, markup=False)
-        raise typer.Exit(EXIT_USAGE) from error
+        sentence, remedy = _sentence(error)
+        raise UsageError(sentence, remedy=remedy) from None
     try:
-        asyncio.run(run(server, write_config, console))
+        asyncio.run(run(server, write_config, Console()))
     except PortTaken as error:
-        errors.print(f"noout lab: {error}", highlight=False, markup=False)
-        raise typer.Exit(EXIT_FAILED) from error
+        sentence, remedy = _sentence(error)
+        raise Broken(sentence, remedy=remedy) from None
     except OSError as error:
-        errors.print(f"noout lab: {write_config} cannot be written: {error.strerror}", highlight=False, markup=False)
-        raise typer.Exit(EXIT_FAILED) from error
-
-
-if __name__ == "__main__":
-    typer.run(lab)
+        raise Broken(f"{write_config} cannot be written: {error.strerror}", remedy="choose another file") from None

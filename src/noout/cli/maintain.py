@@ -10,6 +10,7 @@ import typer
 
 from noout.app.maintain import Maintenances
 from noout.app.planning import Planned, look_and_plan
+from noout.app.privileges import ACT, LOOK, require
 from noout.app.runbook import as_shell
 from noout.cli.live import follow
 from noout.cli.options import ConfigOption, NodeArgument, err, opened, out, wait, working
@@ -64,6 +65,7 @@ async def _maintain(node: str, reason: str, mode: Mode | None, yes: bool, config
                 return 0
             if fault is not None:
                 out.print(f"What the watch has seen goes with it: {fault.summary}", markup=False)
+            await require(found.hypervisor(wanted), LOOK, ACT)
             _ask(planned, yes)
             actor = f"operator:{getpass.getuser()}"
             opened_now = await maintenances.open(

@@ -16,7 +16,7 @@ from noout.settings import load
 
 async def start(*args: str) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(sys.executable, "-m", "noout.cli.lab", *args, stdout=pipe, stderr=pipe)
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "noout", "lab", *args, stdout=pipe, stderr=pipe)
 
 
 async def greeting(process: asyncio.subprocess.Process) -> list[str]:

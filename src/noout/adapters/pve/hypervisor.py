@@ -25,6 +25,15 @@ class PveHypervisor:
         self._shell = shell
         self._observer = Observer(client, keep_s=keep_s)
 
+    async def permissions(self) -> Mapping[str, frozenset[str]]:
+        """Privileges that do not propagate are left out: they say nothing of what lies below."""
+        granted = parse.table(await self._client.get("/access/permissions"))
+        held = {
+            path: frozenset(name for name, below in parse.table(names).items() if below)
+            for path, names in granted.items()
+        }
+        return {path: names for path, names in held.items() if names}
+
     async def observe(self) -> ClusterState:
         return await self._observer.observe()
 
