@@ -101,7 +101,11 @@ class _Exchange:
 
     async def next_message(self) -> Message | None:
         try:
-            message = await asyncio.wait_for(self._messages.get(), self._read_timeout)
+            if self._messages.empty():
+                async with asyncio.timeout(self._read_timeout):
+                    message = await self._messages.get()
+            else:
+                message = self._messages.get_nowait()
         except TimeoutError:
             self.gone.set()
             raise httpx2.ReadTimeout("no answer within the read time-out", request=self._request) from None
