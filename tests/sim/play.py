@@ -40,6 +40,7 @@ from tests.support.labsite import LabSite, lab_site
 
 NODE = NodeId("ams1", "pve3")
 SPEED = 60.0
+KEEP_S = 600.0  # configurations, which are read anew in any case when something of their guest changed
 TOKEN = "an-operator's-token"
 CONTROL = "http://control.lab"
 
@@ -118,7 +119,7 @@ async def staged(
     *, seed: int = 1, guests: int = 24, script: Script | None = None, speed: float = SPEED, **tables: Any
 ) -> AsyncIterator[Play]:
     """Build the stage inside a running (virtual) loop. ``tables``: of noout.toml, laid over the lab's own."""
-    lab = lab_site(build_world(seed=seed, guests=guests), speed=speed)
+    lab = lab_site(build_world(seed=seed, guests=guests), speed=speed, keep_s=KEEP_S)
     lab.network.apps["control.lab", 80] = control_app(lab.laws, speed)
     found, store = installation(lab, settings_of(lab, **tables))
     carrier = Carrier(found)

@@ -25,12 +25,14 @@ import json
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from noout.cli.demo.director import Script, Told
 from noout.domain.journal import Event
+from noout.lab.world.kernel import LawError
 from noout.lab.world.model import Cluster
 from tests.sim.play import NODE, Play, played
 from tests.support.virtual import run_virtual
@@ -57,10 +59,16 @@ class Scenario:
         if "repairs" in world:
             script = replace(script, repairs=tuple(world["repairs"]))
         tables = {name: world[name] for name in TABLES if name in world}
-        return run_virtual(played(self._prepare, seed=world.get("seed", 1), script=script, **tables))
+        happenings: list[Happening] = []
+        prepare = partial(self._prepare, happenings)
+        found = run_virtual(played(prepare, seed=world.get("seed", 1), script=script, **tables))
+        for each in happenings:
+            assert each.done, f"{self.name}: {each.kind} {' '.join(each.words)} never came"
+            assert each.refused is None, f"{self.name}: {each.verb} {each.what}: {each.refused}"
+        return found
 
-    def _prepare(self, play: Play) -> None:
-        happenings = [Happening.read(each, play) for each in self.world.get("happens", ())]
+    def _prepare(self, happenings: list[Happening], play: Play) -> None:
+        happenings += [Happening.read(each, play) for each in self.world.get("happens", ())]
         play.store.written.extend(happenings)
         note = play.lab.laws.note
 
@@ -95,7 +103,8 @@ class Happening:
     verb: str
     what: Any
     params: Mapping[str, Any]
-    done: bool = field(default=False)
+    done: bool = False
+    refused: LawError | None = None
 
     @classmethod
     def read(cls, document: Mapping[str, Any], play: Play) -> Happening:
@@ -123,7 +132,10 @@ class Happening:
             "move": lambda: laws.operator_moves(cluster, self.what, params["target"]),
             "tamper": lambda: self._tamper(str(self.what)),
         }
-        acts[self.verb]()
+        try:
+            acts[self.verb]()
+        except LawError as error:
+            self.refused = error
 
     def _tamper(self, kind: str) -> None:
         """Somebody with access to the database improves the record: the actor of the first event of that kind."""
