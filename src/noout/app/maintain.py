@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from noout.app.compose import Installation
+from noout.app.fitness import require_fit
 from noout.app.sentences import sentence
 from noout.app.technician import FieldWork
 from noout.app.touch import Sight
@@ -73,7 +74,8 @@ class Maintenances:
     ) -> str:
         """Begin a maintenance of ``node`` on a plan that its opener approves; its id.
 
-        Raises Refused for a plan with blockers, or when another maintenance runs in the cluster.
+        Raises Refused for a plan with blockers, when another maintenance runs in the cluster, or when noout may not
+        act on this node (``require_fit``).
         """
         if not plan.feasible:
             first = plan.blockers[0]
@@ -82,6 +84,7 @@ class Maintenances:
             raise Refused(f"{node} is in maintenance already", remedy="noout status")
         journal = self.found.journal
         state = await self.found.hypervisor(node).observe()
+        await require_fit(self.found, state, node)
         taken = await journal.streams()
         number = 1 + sum(1 for stream in taken if stream.startswith(f"{node.cluster}-{node.name}-"))
         mid = f"{node.cluster}-{node.name}-{number}"

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from noout.adapters.ceph import parse
-from noout.adapters.ceph.parse import Document, Documents
+from noout.adapters.ceph.parse import Documents
 from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import NodeId
 from noout.domain.errors import Broken, Forbidden, NooutError, Refused, Retryable, UnknownOutcome
@@ -41,12 +41,13 @@ class CephCli:
     async def observe(self) -> CephState:
         """Raises Retryable when no node answers. Without a quorum: what one mon's admin socket says."""
         try:
-            node, status = await self._first("status")
+            node, answer = await self._first("status")
         except Retryable:
             alone = await self._without_quorum()
             if alone is None:
                 raise
             return alone
+        status = _table(answer)
         names = ("osd dump", "osd tree", "mon dump", "mgr dump", "mon metadata")
         wanted = [self._document(node, *name.split()) for name in names]
         if _table(status.get("mgrmap")).get("available"):
@@ -74,7 +75,7 @@ class CephCli:
         if not asked:
             return OkToStop((), True, "nothing to stop")
         node, dump = await self._first("osd", "dump")
-        known = frozenset(int(row["osd"]) for row in dump.get("osds") or ())
+        known = frozenset(int(row["osd"]) for row in _table(dump).get("osds") or ())
         argv = self._argv("osd", "ok-to-stop", *map(str, asked))
         try:
             done = await self._shell.run(node, argv, timeout_s=COMMAND_TIMEOUT_S)
@@ -84,6 +85,14 @@ class CephCli:
             raise _failure(node, argv, done)
         return parse.ok_to_stop(asked, known, _table(_json(node, argv, done)))
 
+    async def osd_machines(self) -> Mapping[int, str]:
+        _, rows = await self._first("osd", "metadata")
+        return {
+            int(row["id"]): str(row["hostname"]).split(".")[0]
+            for row in (rows if isinstance(rows, list) else ())
+            if "id" in row and row.get("hostname")
+        }
+
     async def set_host_flags(self, host: str, flags: frozenset[str]) -> None:
         await self._group("set-group", host, flags)
 
@@ -91,7 +100,8 @@ class CephCli:
         await self._group("unset-group", host, flags)
 
     async def fail_mgr(self) -> None:
-        node, dump = await self._first("mgr", "dump")
+        node, answer = await self._first("mgr", "dump")
+        dump = _table(answer)
         active = str(dump.get("active_name") or "")
         if not active:
             raise Refused("Ceph has no active mgr to fail over", remedy="start one: systemctl start ceph-mgr@NODE")
@@ -127,7 +137,7 @@ class CephCli:
         if done.exit != 0:
             raise _failure(node, argv, done)
 
-    async def _first(self, *words: str) -> tuple[NodeId, Document]:
+    async def _first(self, *words: str) -> tuple[NodeId, Any]:
         """The answer of the first node that gives one; that node is asked first from now on."""
         failures = []
         for node in list(self._nodes):
@@ -138,7 +148,7 @@ class CephCli:
                 continue
             self._nodes.remove(node)
             self._nodes.insert(0, node)
-            return node, _table(document)
+            return node, document
         raise Retryable(f"no node could ask Ceph: {'; '.join(failures)}", remedy="check SSH to the nodes and the mons")
 
     async def _document(self, node: NodeId, *words: str) -> Any:

@@ -1,0 +1,63 @@
+"""May noout act on this node at all? What the configuration leaves out must not be taken for what is not there.
+
+Asked once, before a maintenance is opened; a plan, which changes nothing, may be made without.
+"""
+
+from __future__ import annotations
+
+from noout.app.compose import Installation
+from noout.domain.cluster import ClusterState, NodeId
+from noout.domain.errors import Refused
+
+PVE_OLDEST = 9  # before it HA had groups instead of rules, which are not read
+CEPH_STORAGES = frozenset({"rbd", "cephfs"})
+
+
+async def require_fit(found: Installation, state: ClusterState, node: NodeId) -> None:
+    """UsageError without a BMC; Refused for an untried version, and where OSDs of the node might be overlooked."""
+    found.bmc(node)  # only it can prove that the power is off
+    _version(state)
+    ceph = found.cephs.get(node.cluster)
+    if ceph is None:
+        _no_ceph_overlooked(found, state)
+        return
+    machines, seen = await ceph.osd_machines(), await ceph.observe()
+    host = found.crush_host(node)
+    here = {osd for osd, machine in machines.items() if machine == node.name}
+    there = {osd.id for osd in seen.osds if osd.host == host}
+    if overlooked := sorted(here - there):
+        hosts = sorted({osd.host for osd in seen.osds if osd.id in overlooked})
+        named = ", ".join(f"osd.{osd}" for osd in overlooked)
+        raise Refused(
+            f"{named} of {node} would be overlooked: in Ceph's CRUSH map under {', '.join(hosts) or 'no host'}, "
+            f"not under {host}",
+            remedy=f'name its CRUSH host: [clusters.{node.cluster}.ceph] hosts = {{ {node.name} = "{hosts[0]}" }}'
+            if hosts and not here & there
+            else "noout can hold the data of one CRUSH host a node: carry this maintenance out by hand",
+        )
+    if foreign := sorted(osd for osd in there if machines.get(osd, node.name) != node.name):
+        raise Refused(
+            f"CRUSH host {host} is not {node} alone: osd.{foreign[0]} runs on {machines[foreign[0]]}",
+            remedy=f"correct [clusters.{node.cluster}.ceph] hosts",
+        )
+
+
+def _version(state: ClusterState) -> None:
+    major = state.version.partition(".")[0]
+    if not major.isdigit() or int(major) < PVE_OLDEST:
+        version = state.version or "of an unknown version"
+        raise Refused(
+            f"{state.name} runs Proxmox VE {version}; noout acts on {PVE_OLDEST} and later",
+            remedy="`noout plan` and `--mode advise` work; upgrade the cluster for the rest",
+        )
+
+
+def _no_ceph_overlooked(found: Installation, state: ClusterState) -> None:
+    """Without a way to ask Ceph its data cannot be held."""
+    stores = sorted({each.name for each in state.storages if each.kind in CEPH_STORAGES})
+    if stores and found.settings.clusters[state.name].ceph.enabled:
+        raise Refused(
+            f"{state.name} keeps data in Ceph ({', '.join(stores)}), and noout has no shell to hold it with",
+            remedy=f"set [clusters.{state.name}.shell] with its hosts; if that Ceph runs on none of these nodes: "
+            f"[clusters.{state.name}.ceph] enabled = false",
+        )
