@@ -54,7 +54,19 @@ async def test_without_noout_seen_on_the_host_it_is_never_green(world: World) ->
     assert verdict(world.m, Sight(sight.hardware, None), world.now()).touch is Touch.UNKNOWN
     world.noout = True
     world.m = replace(world.m, owned=())
-    assert await touch(world) is Touch.DO_NOT_TOUCH  # not ours: it may go at any moment
+    assert await touch(world) is Touch.NODE_OFF  # others had set it before us: the run rests on it, and so does this
+    found = verdict(world.m, await world.look(world.m), world.now())
+    assert "set by others" in next(fact.detail for fact in found.facts if fact.key == "data")
+    world.noout = False
+    assert await touch(world) is Touch.DO_NOT_TOUCH
+
+
+async def test_a_node_without_osds_has_no_data_to_hold(world: World) -> None:
+    world.make_safe()
+    world.noout = False
+    world.m = replace(world.m, owned=())
+    sight = replace(await world.look(world.m), host="", has_ceph=False)
+    assert verdict(world.m, sight, world.now()).touch is Touch.NODE_OFF
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,8 @@ class Maintenances:
         """One fresh look at the node for the technician's verdict; what does not answer is left unknown."""
         found, node = self.found, state.node
         ceph = found.cephs.get(node.cluster)
-        host = found.crush_host(node)
+        # As the run recorded it when it began: "" where Ceph keeps nothing on this node.
+        host = str(state.facts.get("crush_host", found.crush_host(node)) or "")
 
         async def hardware() -> HardwareState | None:
             return await found.bmcs[node].observe(log=False) if node in found.bmcs else None
@@ -145,7 +146,7 @@ class Maintenances:
 
         # Side by side: the verdict is only as fresh as the older of the two.
         seen, data = await asyncio.gather(hardware(), held())
-        return Sight(seen, data, host or "", has_ceph=ceph is not None and host is not None)
+        return Sight(seen, data, host, has_ceph=ceph is not None and host != "")
 
     async def follow(self, maintenance: str, say: Callable[[str], None]) -> AsyncIterator[Maintenance]:
         """Yield its state again and again until it is over; every event is told to ``say`` once, as a sentence."""

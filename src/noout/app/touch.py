@@ -23,7 +23,7 @@ _LEAVE = (Phase.RETURNING, Phase.DONE, Phase.ABORTED, Phase.REFUSED)
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What was just seen of the node. ``host`` is its CRUSH host; ``has_ceph`` False: there is no data to hold."""
+    """What was just seen of the node. ``host`` is its CRUSH host; ``has_ceph`` False: Ceph keeps no data on it."""
 
     hardware: HardwareState | None
     ceph: CephState | None = None
@@ -127,16 +127,17 @@ def _power(sight: Sight, now: datetime) -> TouchFact:
 
 def _data(m: Maintenance, sight: Sight, now: datetime) -> TouchFact:
     if not sight.has_ceph:
-        return TouchFact("data", True, "No data to hold", "this cluster has no Ceph", now)
+        return TouchFact("data", True, "No data to hold", "Ceph keeps none on it", now)
     ours = next((owned for owned in m.owned if owned.kind == "noout"), None)
-    if ours is None:
-        return TouchFact("data", False, "Data is NOT held", "noout comes after the last guest", now)
     if sight.ceph is None or not _fresh(sight.ceph.at, now):
-        return TouchFact("data", None, "Data was held", "Ceph was not read just now", ours.since)
-    host = sight.host or ours.subject
+        text = "Data was held" if ours is not None else "Data: not known"
+        return TouchFact("data", None, text, "Ceph was not read just now", ours.since if ours is not None else None)
+    host = sight.host
     if "noout" not in sight.ceph.host_flags.get(host, frozenset()) | sight.ceph.flags:
-        return TouchFact("data", False, "Data is NOT held", "somebody took noout away", sight.ceph.at)
-    return TouchFact("data", True, "Data is held", f"noout on host {host}, read back", sight.ceph.at)
+        why = "somebody took noout away" if ours is not None else "noout comes after the last guest"
+        return TouchFact("data", False, "Data is NOT held", why, sight.ceph.at)
+    whose = "" if ours is not None else ", set by others"
+    return TouchFact("data", True, "Data is held", f"noout on host {host}{whose}, read back", sight.ceph.at)
 
 
 def _led(sight: Sight, now: datetime) -> TouchFact:

@@ -10,8 +10,10 @@ import pytest
 
 from noout.app.compose import Installation
 from noout.app.fitness import require_fit
+from noout.app.maintain import Maintenances
 from noout.domain.cluster import NodeId
 from noout.domain.errors import Refused, UsageError
+from noout.domain.maintenance import Maintenance, Mode
 from tests.sim.play import installation, settings_of
 from tests.support.labsite import LabSite, lab_site
 from tests.support.virtual import run_virtual
@@ -86,3 +88,12 @@ async def test_an_older_version_and_a_node_without_a_bmc_are_refused(lab: LabSit
     found.bmcs = {}
     with pytest.raises(UsageError, match="no BMC"):
         await require_fit(found, state, PVE3)
+
+
+@virtual
+async def test_the_technician_is_told_of_no_data_where_the_run_found_none(lab: LabSite, found: Installation) -> None:
+    opened = Maintenance("m1", PVE3, "fans", Mode.AUTO, found.clock.now(), "anna", 1)
+    look = Maintenances(found).look
+    assert (await look(opened)).has_ceph
+    assert (await look(replace(opened, facts={"crush_host": "store3"}))).host == "store3"
+    assert not (await look(replace(opened, facts={"crush_host": ""}))).has_ceph
