@@ -21,9 +21,14 @@ class Entry:
     panel: str
     summary: str
 
-    def load(self) -> Any:
+    def target(self) -> Any:
+        """The function or Typer itself; its module is imported now."""
         module, _, attribute = self.place.partition(":")
-        found = getattr(import_module(module), attribute)
+        return getattr(import_module(module), attribute)
+
+    def load(self) -> Any:
+        """As a command that can be called."""
+        found = self.target()
         if isinstance(found, typer.Typer):
             command = typer.main.get_command(found)
             command.name = self.name

@@ -70,5 +70,5 @@ def _print(found: list[Health]) -> None:
     out.print(table)
     for each in found:
         if each.fault is not None:
-            out.print(f"\n[bold]{each.node}[/]: {each.fault.urgency.value}: {escape(each.fault.summary)}")
+            out.print(f"\n[bold]{each.node}[/]: a maintenance is proposed ({each.fault.urgency.value})")
             out.print(f"  → noout plan {each.node}, then noout maintain {each.node}")

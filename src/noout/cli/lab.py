@@ -76,8 +76,10 @@ def lab(
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 1,
     speed: Annotated[float, typer.Option(min=0.01, max=3600, help="Virtual seconds per second.")] = 1.0,
     port: Annotated[int, typer.Option(min=0, max=64000, help="Base of the ports; 0 finds a free one.")] = 8006,
-    write_config: Annotated[Path | None, typer.Option(help="Write a noout.toml (0600) with everything in it.")] = None,
-    scenario: Annotated[str, typer.Option(help="A named world with its faults.")] = "default",
+    write_config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a noout.toml (0600) with everything in it.")
+    ] = None,
+    scenario: Annotated[str, typer.Option(metavar="NAME", help="A named world with its faults.")] = "default",
 ) -> None:
     """Serve simulated Proxmox VE + Ceph clusters with their BMCs on loopback, until Ctrl-C."""
     try:
