@@ -22,13 +22,21 @@ from noout.domain.errors import UsageError
 SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
 
 
-def _https(url: str) -> str:
+def _url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError("must be a URL such as https://pve1.example.net:8006")
     if parts.username or parts.password:
         raise ValueError("must not hold a user or password; use user and password_file")
     return url.rstrip("/")
+
+
+def _https(url: str) -> str:
+    """Where a token or password is sent: over plain HTTP anybody on the way could read it, and no pin would hold."""
+    checked = _url(url)
+    if urlsplit(checked).scheme != "https":
+        raise ValueError("must begin with https://: a secret is sent there")
+    return checked
 
 
 def _fingerprint(text: str) -> str:
@@ -39,10 +47,11 @@ def _fingerprint(text: str) -> str:
 
 
 def _via(text: str) -> str:
-    return text if text == "tcp" else _https(text)
+    return text if text == "tcp" else _url(text)
 
 
-Url = Annotated[str, AfterValidator(_https)]
+Url = Annotated[str, AfterValidator(_url)]
+HttpsUrl = Annotated[str, AfterValidator(_https)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 
 
@@ -78,7 +87,7 @@ class CephSettings(_Table):
 
 
 class BmcSettings(_Table):
-    url: Url
+    url: HttpsUrl
     user: str
     password_file: Path | None = None
     password: str | None = Field(default=None, repr=False)
@@ -95,7 +104,7 @@ class NodeSettings(_Table):
 
 
 class ClusterSettings(_Table):
-    entrypoints: list[Url] = Field(min_length=1)
+    entrypoints: list[HttpsUrl] = Field(min_length=1)
     token_file: Path | None = None
     token: str | None = Field(default=None, repr=False)
     fingerprint: Fingerprint | None = None

@@ -24,7 +24,7 @@ MODES = ", ".join(Mode)
 
 def maintain(
     node: NodeArgument,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; customers read it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; the technician reads it.")] = "",
     mode: Annotated[
         str, typer.Option("--mode", metavar="MODE", help="advise (no effect), step (each effect confirmed) or auto.")
     ] = "",

@@ -193,6 +193,10 @@ def _headline(about: Subject, say: Say) -> Headline:
         paragraphs.append(say("headline.coarse", resolution=say.pause(coarse)))
     else:
         paragraphs.append(say("headline.limit", resolution=every, gap=gap))
+    partly = about.partly_measured
+    if partly is not None and about.since is not None and about.until is not None:
+        seen, work = say.clocks(partly.since, partly.until), say.clocks(about.since, about.until)
+        paragraphs.append(say("headline.partly", service=partly.name, times=seen, work=work))
     unmeasured = [guest.name for guest in about.affected if not about.is_measured(guest)]
     if unmeasured:
         paragraphs.append(say("headline.unmeasured", names=say.names(unmeasured)))
@@ -202,7 +206,7 @@ def _headline(about: Subject, say: Say) -> Headline:
         told = say("headline.silent", service=name, time=say.clock(interruption.last_good))
         return Headline(say("headline.ongoing"), say("headline.ongoing.figure"), False, (told, *paragraphs))
     label = "headline.longest" if longest.interruptions else "headline.under"
-    return Headline(say(label), gap, True, tuple(paragraphs))
+    return Headline(say(label if partly is None else f"{label}.partly"), gap, True, tuple(paragraphs))
 
 
 def _did(about: Subject, say: Say, since: datetime, until: datetime) -> Column:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from noout.domain.hardware import Episode
 from noout.domain.impact import Cause
-from noout.domain.maintenance import Moved
+from noout.domain.maintenance import Moved, Phase
 from noout.domain.workorder import Answer
 from noout.tell.say import Say
 from noout.tell.subject import Subject
@@ -23,6 +23,7 @@ _TOLD_WORK = (
     "bus.inspect",
     "connectors.reseat",
 )
+_HARDWARE = ("hardware.memory", "hardware.drives", "hardware.cables")  # told in one breath, so only when all were done
 _WAYS = ("live", "relocate", "shutdown", "offline")
 
 
@@ -109,7 +110,7 @@ def _work(about: Subject, say: Say) -> Chapter | None:
         return None
     answers = {finding.check: finding.answer for finding in m.findings}
     done = [say(f"did.{check}") for check in _TOLD_WORK if answers.get(check) is Answer.DONE]
-    if any(check.startswith("hardware.") and answer is Answer.DONE for check, answer in answers.items()):
+    if all(answers.get(check) is Answer.DONE for check in _HARDWARE):
         done.append(say("did.hardware"))
     sentences = [say("work", done=say.names(done)) if done else say("work.plain")]
     if any(answers.get(check) is Answer.NOT_NEEDED for check in _REPLACE):
@@ -122,14 +123,16 @@ def _work(about: Subject, say: Say) -> Chapter | None:
 
 
 def _test(about: Subject, say: Say) -> Chapter | None:
+    """Once the server was accepted; of the storage only where it had been told to wait."""
     m = about.m
-    if m.node_on_at is None or about.called_off:
+    if m.node_on_at is None or m.phase not in (Phase.RETURNING, Phase.DONE) or about.called_off:
         return None
+    storage = " " + say("test.storage") if about.released_at is not None else ""
     soak = ""
     if m.acceptance_until is not None and m.acceptance_until > m.node_on_at:
         soak = " " + say("test.soak", span=say.span(m.acceptance_until - m.node_on_at))
     times = say.clocks(m.node_on_at, max(about.released_at or m.node_on_at, m.node_on_at))
-    return Chapter(times, say("test.title"), say("test") + soak)
+    return Chapter(times, say("test.title"), say("test") + storage + soak)
 
 
 def _home(about: Subject, say: Say) -> Chapter | None:

@@ -91,6 +91,21 @@ class Subject:
         return max(self.measured, key=lambda each: each.longest_gap_s or 0.0, default=None)
 
     @property
+    def partly_measured(self) -> Experience | None:
+        """The affected guest of which most of the work went unmeasured, at its begin or its end; None when all was."""
+        since, until = self.since, self.until
+        if since is None or until is None:
+            return None
+
+        def missed_s(each: Experience) -> float:
+            slack_s = max(2 * self.every_s, each.resolution_s or 0.0)  # so much may lie between two questions anyway
+            missed = max((each.since - since).total_seconds(), (until - each.until).total_seconds())
+            return missed if missed > slack_s else 0.0
+
+        worst = max(self.measured, key=missed_s, default=None)
+        return worst if worst is not None and missed_s(worst) > 0 else None
+
+    @property
     def ongoing(self) -> tuple[str, Interruption] | None:
         """An affected service that gave no good answer any more when the measurement ended."""
         for each in self.measured:

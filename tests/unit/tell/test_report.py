@@ -140,6 +140,33 @@ def test_a_coarse_measurement_says_how_coarse_it_was() -> None:
     assert "Not measured: shop-web-1 and shop-web-2." in said
 
 
+def test_what_was_measured_for_a_part_of_the_work_is_not_told_of_all_of_it() -> None:
+    cut = tuple(replace(each, until=at(9, 20)) for each in EXPERIENCES)
+    made = report(BOEKHUIS, experiences=cut)
+    assert made.headline.label.startswith("While we measured")
+    assert "About the rest we cannot say anything." in prose(made)
+    whole = report(BOEKHUIS)
+    assert whole.headline.label.startswith("During the work")
+    assert "About the rest" not in prose(whole)
+
+
+def test_nothing_is_told_as_tested_or_caught_up_before_it_was() -> None:
+    done = make_maintenance()
+    under_test = replace(done, phase=Phase.REINTEGRATING, closed_at=None, probation_until=None)
+    told, without_ceph = report(BOEKHUIS), report(BOEKHUIS, events=())
+    assert "Then the storage caught up" in prose(told)
+    assert "started and tested" in prose(without_ceph)
+    assert "Then the storage caught up" not in prose(without_ceph)
+    assert "started and tested" not in prose(report(BOEKHUIS, m=under_test))
+
+
+def test_drives_and_cables_are_not_told_as_checked_when_one_was_not() -> None:
+    done = make_maintenance()
+    left = tuple(each for each in done.findings if each.check != "hardware.cables")
+    assert "checked memory, drives and cables" in prose(report(BOEKHUIS))
+    assert "checked memory, drives and cables" not in prose(report(BOEKHUIS, m=replace(done, findings=left)))
+
+
 def test_a_maintenance_called_off_says_so() -> None:
     m = replace(make_maintenance(), phase=Phase.ABORTED, aborting=True, node_off_at=None, node_on_at=None, findings=())
     made = report(BOEKHUIS, m=m)

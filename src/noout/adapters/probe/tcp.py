@@ -69,7 +69,7 @@ class TcpProber:
         try:
             async with asyncio.timeout(self._timeout_s):
                 _, writer = await asyncio.open_connection(host, port)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, UnicodeError):  # the last: a name that cannot be one
             return Sample(guest, at, False, lag_s)
         writer.close()
         with contextlib.suppress(OSError):
