@@ -76,7 +76,11 @@ class DurableEngine:
 
         @DBOS.workflow(name="maintenance", max_recovery_attempts=None)
         async def maintenance(mid: str) -> None:
-            await self._run(self, mid)
+            try:
+                await self._run(self, mid)
+            except Exception as error:  # the engine's own log is silent: whoever leads this process must hear of it
+                log.error("%s: its run stopped and is taken up again: %s: %s", mid, type(error).__name__, error)
+                raise
 
         self._workflow = maintenance
         DBOS.launch()

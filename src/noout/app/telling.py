@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -39,8 +40,11 @@ async def experiences_of(found: Installation, state: Maintenance) -> list[Experi
             continue
         samples = await found.measurements.samples(state.id, guest.id)
         moves = [move for move in state.moved if move.guest == guest.id]
-        every_s = min(found.settings.probes.every_s, found.settings.probes.every_moving_s)
-        accounts.append(experience(service, samples, state.opened_at, until, every_s, moves))
+        probes = found.settings.probes
+        finest_s, coarsest_s = sorted((probes.every_s, probes.every_moving_s))
+        account = experience(service, samples, state.opened_at, until, finest_s, moves)
+        # Found by the finer interval, told by the coarser: only that one was kept to all the time.
+        accounts.append(replace(account, every_s=coarsest_s))
     return accounts
 
 

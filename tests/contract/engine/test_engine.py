@@ -185,3 +185,17 @@ def test_a_killed_run_is_taken_up_again(tmp_path: Path, lose_tables: bool) -> No
             file.unlink()
     assert play(die_at=0) == 0
     assert log.read_text().split()[-1] == "6"
+
+
+async def test_a_run_that_breaks_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its own log is silent: a fault in a run would otherwise be taken up again and again without a word."""
+
+    async def broken(engine: Engine, mid: str) -> None:
+        raise ValueError("nobody thought of this")
+
+    async with DurableEngine(f"sqlite:///{tmp_path / 'engine.db'}", SystemClock(), broken) as engine:
+        await engine.start(MID)
+        async with asyncio.timeout(PATIENCE_S):
+            while f"{MID}: its run stopped" not in caplog.text:  # noqa: ASYNC110 - a log has no event
+                await asyncio.sleep(0.05)
+    assert "ValueError: nobody thought of this" in caplog.text
