@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -131,3 +132,11 @@ def noout(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         return Said(ended.value.code, left.out, left.err)
 
     return call
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port where nobody listens, kept from others meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

@@ -56,14 +56,6 @@ def on_every_entrypoint(place: Path, port: int) -> None:
     change(place, r"^entrypoints = .*", f'entrypoints = ["https://127.0.0.1:{port}"]')
 
 
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port where nobody listens, kept from others meanwhile."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
-
-
 # --- names ------------------------------------------------------------------------------------------------------
 
 

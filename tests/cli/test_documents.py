@@ -1,0 +1,97 @@
+"""What commands print: documents that fit their published schemas, text that fits a narrow terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from noout.app.schemas import SCHEMAS
+from tests.cli.conftest import Lab, Noout, run
+
+
+def fits(noout: Noout, name: str, document: Any) -> None:
+    schema = json.loads(noout("schema", name).out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(document)
+    assert (document["format"], document["version"]) == (f"noout.{name}", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("snapshot", ("snapshot",)), ("plan", ("plan", "pve3", "--json")), ("health", ("health", "--json")),
+     ("status", ("status", "--json"))],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_a_document_fits_its_schema(noout: Noout, lab: Lab, name: str, command: tuple[str, ...]) -> None:
+    said = noout(*command)
+    assert (said.code, said.err) == (0, "")
+    document = json.loads(said.out)
+    fits(noout, name, document)
+    if name == "snapshot":
+        assert document["unreadable"] == []
+        assert lab.token("lab").split("=")[1] not in said.out
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS))
+def test_every_schema_is_one(noout: Noout, name: str) -> None:
+    schema = json.loads(noout("schema", name).out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert {"format", "version"} <= set(schema["required"])
+
+
+def test_a_schema_refuses_what_is_not_its_document(noout: Noout) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        fits(noout, "plan", {"format": "noout.snapshot", "version": 1})
+
+
+def test_a_plan_on_a_snapshot_is_the_plan_on_the_cluster(noout: Noout, place: Path) -> None:
+    assert noout("snapshot", "-o", "s.json").code == 0
+    plans = [
+        json.loads(noout("plan", "pve3", "--json", *where).out)["plan"] for where in ((), ("--snapshot", "s.json"))
+    ]
+    assert [[(move["name"], move["kind"], move["target"]) for move in plan["moves"]] for plan in plans] == [
+        [(move["name"], move["kind"], move["target"]) for move in plans[0]["moves"]]
+    ] * 2
+
+
+def test_text_fits_into_80_columns(noout: Noout) -> None:
+    for command in (("health",), ("plan", "pve3"), ("status",), ("--help",)):
+        said = noout(*command)
+        assert said.err == ""
+        long = [line for line in said.out.splitlines() if len(line.rstrip()) > 80]
+        assert not long, long
+        assert "\x1b" not in said.out, "no colours into a pipe"
+
+
+def test_a_runbook_is_a_shell_script_of_commands_and_comments(noout: Noout) -> None:
+    said = noout("plan", "pve3", "--runbook")
+    assert said.code == 0
+    tools = {line.split()[0] for line in said.out.splitlines() if line and not line.startswith("#")}
+    assert tools == {"pvesh", "ceph", "ha-manager", "ipmitool"}
+
+
+@pytest.mark.parametrize(
+    ("code", "command"),
+    [(0, ("--version",)), (1, ("health", "pve3")), (2, ("plan", "pve9")), (3, ("maintain", "pve3"))],
+)
+def test_exit_codes_of_a_real_process(place: Path, closed_port: int, code: int, command: tuple[str, ...]) -> None:
+    if code == 1:
+        config = place / "noout.toml"
+        head, tail = config.read_text().split("[clusters.ams1.bmc.pve3]\n")
+        config.write_text(
+            f'{head}[clusters.ams1.bmc.pve3]\nurl = "https://127.0.0.1:{closed_port}"\n' + tail.split("\n", 1)[1]
+        )
+    said = run(*command, cwd=place)
+    assert said.code == code, said
+    assert "Traceback" not in said.err
+
+
+def test_debug_shows_a_log_and_no_secret(place: Path, lab: Lab) -> None:
+    said = run("--debug", "plan", "pve3", cwd=place)
+    assert said.code == 0
+    assert "DEBUG" in said.err or "INFO" in said.err
+    assert lab.token("lab").split("=")[1] not in said.out + said.err
