@@ -197,7 +197,9 @@ def _failure(node: NodeId, argv: Sequence[str], done: Completed) -> NooutError:
     if "timed out" in low or "error connecting" in low:
         return Retryable(what, remedy="the mons do not answer from there: check their quorum")
     if "eacces" in low or "access denied" in low:
-        return Forbidden(what, privilege="ceph caps", remedy="give noout's keyring the caps that `noout init` prints")
+        return Forbidden(
+            what, privilege="ceph caps", remedy="give the keyring that `ceph` uses there the caps for this command"
+        )
     if done.exit == 127:
         return Broken(what, remedy="run it on a node where Ceph is installed")
     return Refused(what)
