@@ -112,6 +112,5 @@ def test_what_was_so_before_is_not_blamed_on_the_story() -> None:
 
 
 def test_a_guest_that_made_room_may_be_elsewhere_if_its_move_is_recorded() -> None:
-    there = state(moved=(*state().moved, moved(THEIRS, "theirs", MoveKind.LIVE)))
-    world = after(cluster=cluster(guest(THEIRS, "theirs", NODE)), state=there)
+    world = after(cluster=cluster(guest(THEIRS, "theirs", NODE)), state=MADE_ROOM)
     assert failing(world) == {}
