@@ -28,7 +28,7 @@ from noout.domain.maintenance import Maintenance, Pending
 from noout.ports import Clock
 
 MOVES = ("migrate", "ha-migrate")
-MIB = 1024**2
+GIB = 1024**3
 LOOK_EVERY_S = 1.0  # wall seconds between two looks at the running migrations
 
 
@@ -79,6 +79,8 @@ def picture(state: Maintenance, moving: Moving, now: datetime) -> RenderableType
     if held:
         lines.append(Text(f"  holds {held}", "dim"))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+    for _ in range(4):
+        table.add_column(no_wrap=True, overflow="ellipsis")
     for pending in state.pending:
         if pending.action.verb in MOVES:
             table.add_row(*_row(pending, (moving.progress or {}).get(pending.action.subject), now))
@@ -94,11 +96,11 @@ def _row(pending: Pending, known: MigrationProgress | None, now: datetime) -> tu
     if known is None or not known.total_bytes:
         return name, way, Text("is being set up", "dim"), Text(since, "dim")
     done = min(1.0, known.transferred_bytes / known.total_bytes)
-    figures = f"{known.transferred_bytes / MIB:.0f} of {known.total_bytes / MIB:.0f} MiB"
+    figures = f"{known.transferred_bytes / GIB:.1f} of {known.total_bytes / GIB:.1f} GiB"
     if known.rate_bytes_s:
         left = max(0.0, known.total_bytes - known.transferred_bytes) / known.rate_bytes_s
-        figures += f", {known.rate_bytes_s / MIB:.0f} MiB/s, about {left:.0f} s left"
-    return name, way, ProgressBar(total=1.0, completed=done, width=24), Text(f"{since}  {figures}", "dim")
+        figures += f", {left:.0f} s left"
+    return name, way, ProgressBar(total=1.0, completed=done, width=8), Text(f"{since}  {figures}", "dim")
 
 
 async def follow(found: Installation, maintenance: str) -> Maintenance:

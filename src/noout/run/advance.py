@@ -169,7 +169,8 @@ class _Turn:
         """One effect: intent written, asked for, answer written. Whether it happened, the next advance sees."""
         if self.m.mode is Mode.STEP and action.key not in self.m.confirmed:
             await self._ask_to_confirm(action)
-            return await self.wait(Hold(f"somebody to confirm: {action.says}", 3600.0, "confirmation"))
+            look_s = POLL_S if self.m.pending else 3600.0  # what was confirmed before is to be seen meanwhile
+            return await self.wait(Hold(f"somebody to confirm: {action.says}", look_s, "confirmation"))
         if not await self.ctx.may_act():
             return await self.wait(Hold("somebody to allow effects again (noout allow-all)", BLOCKED_S, "operator"))
         attempt = self.m.failed.get(action.key, 0) + 1
