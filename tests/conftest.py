@@ -9,13 +9,26 @@ import pytest
 
 DATA = Path(os.environ.get("NOOUT_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
+NO_RECORDINGS = "the recordings of real systems are not here (set NOOUT_TEST_DATA)"
+
 
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of recordings of real clusters and machines; skips where it is not beside the checkout."""
     if not DATA.is_dir():
-        pytest.skip("the recordings of real systems are not here (set NOOUT_TEST_DATA)")
+        pytest.skip(NO_RECORDINGS)
     return DATA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test for each recording, where there is none, says so; pytest's own words are about parameter sets."""
+    for item in items:
+        item.own_markers = [_in_our_words(mark) for mark in item.own_markers]
+
+
+def _in_our_words(mark: pytest.Mark) -> pytest.Mark:
+    without = mark.name == "skip" and "empty parameter set" in str(mark.kwargs.get("reason", ""))
+    return pytest.mark.skip(reason=NO_RECORDINGS).mark if without and not DATA.is_dir() else mark
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

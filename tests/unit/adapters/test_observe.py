@@ -79,9 +79,10 @@ async def test_a_guest_seen_nowhere_is_looked_for_again() -> None:
     assert (guest.node.name, guest.status) == ("b", GuestStatus.RUNNING)
 
 
-async def test_a_guest_that_only_the_lagging_list_knows_is_gone() -> None:
+async def test_a_guest_that_only_the_lagging_list_knows_is_unknown_not_gone() -> None:
     wire = Wire({"/cluster/resources": [[LISTED]]})
-    assert (await hypervisor(wire).observe()).guests == ()
+    [guest] = (await hypervisor(wire).observe()).guests
+    assert (guest.node.name, guest.status) == ("a", GuestStatus.UNKNOWN)
     assert wire.asked.count("/nodes/a/qemu") == 3
 
 
