@@ -5,6 +5,7 @@ import time
 
 import httpx2
 import pytest
+
 from tests.support.asgi import AsgiNetwork, asgi_client
 from tests.support.virtual import NothingWillHappen, VirtualTimeUp, run_virtual
 
