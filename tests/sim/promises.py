@@ -100,9 +100,8 @@ def no_guest_moved_for_nothing(sim: Sim, events: list[Event]) -> None:
     """Every move the world saw was ordered: as often as intents of it were verified, and never more."""
     ordered: Counter[tuple[int, str]] = Counter()
     for event in events:
-        if event.kind == Kind.MOVED and event.data["moved"]["target"] is not None:
-            moved = event.data["moved"]
-            ordered[(moved["guest"]["vmid"], moved["target"]["name"])] += 1
+        if event.kind == Kind.MOVED and (target := event.data["moved"]["target"]) is not None:
+            ordered[(event.data["moved"]["guest"]["vmid"], target["name"])] += 1
     happened: Counter[tuple[int, str]] = Counter()
     for _, _, text in sim.lab.world.happened:
         if (move := arrival(text)) is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from noout.adapters.store.memory import MemoryStore
@@ -18,12 +18,12 @@ from noout.domain.cluster import ClusterState, GuestId, NodeId
 from noout.domain.hardware import Fault, Urgency
 from noout.domain.journal import Event, Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Mode, Observation, Plan
-from noout.domain.workorder import Location
+from noout.domain.workorder import Location, WorkOrder
 from noout.lab.scenarios import build
 from noout.plan.plan import make_plan
 from noout.ports import Engine, Journal
 from noout.run.context import Answer, Context
-from noout.run.fold import fold
+from noout.run.record import Known
 from noout.run.story import run
 from noout.steps.site import Site
 from noout.tell.checklist import make_work_order
@@ -55,8 +55,12 @@ class Sim:
     silent: set[GuestId] = field(default_factory=set)
     engine: MemoryEngine | None = None
 
+    def __post_init__(self) -> None:
+        self.onlooker = Known(self.store)
+
     async def state(self) -> Maintenance:
-        return fold(await self.store.read(MID))
+        """As an onlooker sees it: never through what the run knows."""
+        return await self.onlooker.get(MID)
 
     async def events(self) -> list[Event]:
         return list(await self.store.read(MID))
@@ -104,8 +108,13 @@ class Sim:
         serial = lab.cluster.bmcs[NODE.name].serial
         return Context(
             self.journal, lab.clock, lambda node: site, plan,
-            lambda m: make_work_order(m, Location(serial=serial), "WO-1"), accept, silent, soak_s=SOAK_S,
+            lambda m: self._order(m, serial), accept, silent, soak_s=SOAK_S,
         )  # fmt: skip
+
+    def _order(self, m: Maintenance, serial: str) -> WorkOrder:
+        """The usual work order, of which only the checks are asked that do something to the lab's world."""
+        order = make_work_order(m, Location(serial=serial), "WO-1")
+        return replace(order, checks=tuple(check for check in order.checks if check.key in WORK))
 
     async def _accept(self, m: Maintenance) -> Answer:
         now = self.lab.clock.now()

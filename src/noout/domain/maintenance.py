@@ -181,6 +181,7 @@ class Pending:
     since: datetime
     attempt: int
     upid: str | None = None  # the PVE task, once known
+    started: bool = False  # it was asked for, and that was written down; else we may have crashed before asking
 
 
 @dataclass(frozen=True, slots=True)

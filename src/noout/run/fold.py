@@ -83,7 +83,7 @@ def _planned(m: Maintenance, event: Event) -> Maintenance:
     phase = Phase.PLANNED if m.phase is Phase.PROPOSED else m.phase
     return replace(
         _forget(m, forget), plan=plan, phase=phase, cautions=_merge(m.cautions, plan.cautions), blockers=(),
-        replan_wanted_at=None,
+        replan_wanted_at=None, confirmed=frozenset(),  # a yes was said to the old plan's effects
     )  # fmt: skip
 
 
@@ -115,7 +115,8 @@ def _step_entered(m: Maintenance, event: Event) -> Maintenance:
     step = event.data["step"]
     done = tuple(each for each in m.steps_done if each[0] != step)
     phase = m.phase if m.aborting else PHASE_ON_ENTRY.get(step, m.phase)
-    return _waits_no_more(replace(m, step=step, steps_done=done, phase=phase, blockers=()))
+    fresh = replace(m, step=step, steps_done=done, phase=phase, blockers=(), confirmed=frozenset())
+    return _waits_no_more(fresh)
 
 
 def _step_done(m: Maintenance, event: Event) -> Maintenance:
@@ -140,8 +141,9 @@ def _intent(m: Maintenance, event: Event) -> Maintenance:
 
 def _started(m: Maintenance, event: Event) -> Maintenance:
     key, upid = event.data["key"], event.data.get("upid")
-    pending = tuple(replace(each, upid=upid or each.upid) if each.action.key == key else each for each in m.pending)
-    return replace(m, pending=pending)
+    rest = tuple(each for each in m.pending if each.action.key != key)
+    asked = (replace(each, upid=upid or each.upid, started=True) for each in m.pending if each.action.key == key)
+    return replace(m, pending=(*rest, *asked))
 
 
 def _settled(m: Maintenance, key: str) -> Maintenance:

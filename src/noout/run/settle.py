@@ -11,7 +11,7 @@ from noout.domain.maintenance import Maintenance, Moved, MoveKind, Observation, 
 from noout.run.look import adopted
 from noout.run.record import Record
 from noout.steps.effects import EFFECTS
-from noout.steps.step import Failed, Step, Verified
+from noout.steps.step import Failed, Step, Verified, owns
 
 MOVES = frozenset({"migrate", "ha-migrate", "shutdown-guest", "start-guest"})
 
@@ -28,7 +28,9 @@ async def settle(record: Record, seen: Observation, step_named: Callable[[str], 
             await _verified(record, pending, verdict, seen)
             settled = True
         elif isinstance(verdict, Failed):
-            await record.write(Kind.FAILED, {"key": pending.action.key, "why": verdict.why})
+            # An effect that we crashed before asking for has not failed: its next attempt is still the first.
+            counts = 1 if pending.started else 0
+            await record.write(Kind.FAILED, {"key": pending.action.key, "why": verdict.why, "counts": counts})
             settled = True
     return settled
 
@@ -39,7 +41,7 @@ async def settle_what_is_so(record: Record, seen: Observation, step: Step, key: 
     So does one that we asked for before, took for failed, and see now. What others did for us is not taken as ours.
     """
     pending = next(each for each in record.m.pending if each.action.key == key)
-    if not EFFECTS[pending.action.verb].releases and pending.attempt == 1:
+    if not EFFECTS[pending.action.verb].releases and key not in record.m.failed:
         return False
     verdict = step.verify(pending, record.m, seen)
     if isinstance(verdict, Verified):
@@ -48,14 +50,16 @@ async def settle_what_is_so(record: Record, seen: Observation, step: Step, key: 
 
 
 async def _verified(record: Record, pending: Pending, verdict: Verified, seen: Observation) -> None:
-    """Ownership and moves are written before the effect is called done: a crash in between repeats the looking only."""
+    """Ownership and moves are written before the effect is called done; after a crash in between, only what is left."""
     action, effect = pending.action, EFFECTS[pending.action.verb]
-    if effect.releases:
+    if effect.releases and owns(record.m, effect.releases, action.subject):
         await record.write(Kind.RELEASED, {"kind": effect.releases, "subject": action.subject})
-    if effect.takes:
+    if effect.takes and not owns(record.m, effect.takes, action.subject):
         await record.write(Kind.OWNED, {"kind": effect.takes, "subject": action.subject})
     if action.verb in MOVES:
-        await record.write(Kind.MOVED, {"moved": encode(moved(record.m, pending, verdict, seen))})
+        what = moved(record.m, pending, verdict, seen)
+        if not any((each.guest, each.started) == (what.guest, what.started) for each in record.m.moved):
+            await record.write(Kind.MOVED, {"moved": encode(what)})
     await record.write(Kind.DONE, {"key": action.key, **verdict.evidence})
 
 

@@ -32,12 +32,16 @@ class Effect:
     releases: str = ""
 
 
+UNASKED_S = 60.0
+
+
 def _age_s(pending: Pending, seen: Observation) -> float:
     return (seen.at - pending.since).total_seconds()
 
 
 def _within(limit_s: float, pending: Pending, seen: Observation, why: str) -> Verdict:
-    """Not yet, until the limit; then failed."""
+    """Not yet, until the limit; then failed. What may never have been asked for is not waited for that long."""
+    limit_s = limit_s if pending.started else min(limit_s, UNASKED_S)
     return NotYet(why) if _age_s(pending, seen) < limit_s else Failed(f"{why}, {limit_s:.0f} s after it was asked for")
 
 

@@ -77,7 +77,9 @@ def _task(pending: Pending, seen: Observation) -> Task | None:
 def _arrived(pending: Pending, seen: Observation, guest: Guest) -> Verdict:
     """On the target, unlocked, nobody migrating it: is it also as it was before?"""
     if pending.action.args.get("running") and guest.status is not GuestStatus.RUNNING:
-        if _age_s(pending, seen) < SETTLE_S:
+        expected_s = float(pending.action.args.get("expected_s") or 0.0)
+        # The time counts from the asking: a long copy must leave as much time for settling as a short one.
+        if guest.status is GuestStatus.UNKNOWN or _age_s(pending, seen) < SETTLE_S + 10 * expected_s:
             return NotYet(f"{guest.name} is on {guest.node.name} but {guest.status.value}")
         return Failed(f"it arrived on {guest.node.name} but is {guest.status.value}")
     progress = seen.progress.get(guest.id)
@@ -139,11 +141,12 @@ def has_moved_by_ha(pending: Pending, m: Maintenance, seen: Observation) -> Verd
 
 
 def is_cancelled(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
-    upid = str(pending.action.args["upid"])
-    task = seen.tasks.get(upid)
-    if any(each.upid == upid for each in seen.cluster.running_tasks) or (task is not None and task.running):
-        return NotYet("still running") if _age_s(pending, seen) < SETTLE_S else Failed("the task does not stop")
-    return Verified()
+    """Settled when the move it ended is settled: that one's failure names this cancellation as its cause."""
+    subject = pending.action.subject
+    moving = any(each.action.verb != "cancel" and each.action.subject == subject for each in m.pending)
+    if not moving:
+        return Verified()
+    return NotYet("still running") if _age_s(pending, seen) < 2 * SETTLE_S else Failed("the task does not stop")
 
 
 def is_down(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:

@@ -10,7 +10,7 @@ from noout.codec import encode
 from noout.domain.maintenance import Maintenance, MoveKind, Observation
 from noout.domain.reasons import Blocker, Caution
 from noout.steps import actions, checks
-from noout.steps.bring_back import release_data, start_again
+from noout.steps.bring_back import keep_held, release_data, start_again
 from noout.steps.effects import Reconciler, has_flag
 from noout.steps.step import (
     Back,
@@ -37,7 +37,8 @@ class HoldData(Reconciler):
         if strays := checks.strays(m, seen):
             return Back("evacuate", f"{strays[0].name} ({strays[0].id}) runs on the node again")
         return (
-            self._leave_mgr(m, seen)
+            keep_held(self.name, m, seen)
+            or self._leave_mgr(m, seen)
             or self._unsafe(m, seen)
             or self._shut_down(m, seen)
             or self._hold(m, seen)
@@ -130,7 +131,7 @@ class HoldData(Reconciler):
 
 def _came_late(m: Maintenance, key: str, kind: str, subject: str) -> bool:
     """We asked for it, took it for failed, and yet it came: it is ours to take, or nobody would give it back."""
-    return m.failed.get(key, 0) > 0 and not owns(m, kind, subject)
+    return key in m.failed and not owns(m, kind, subject)
 
 
 def _note_foreign(m: Maintenance, flag: str, where: str) -> Decision | None:
