@@ -33,12 +33,25 @@ from noout.run.replan import keeping_what_is_done
 from noout.run.settle import settle, settle_what_is_so
 from noout.steps.bring_back import POLL_S
 from noout.steps.dispatch import Dispatch
-from noout.steps.evacuate import Evacuate
+from noout.steps.evacuate import MOVE_VERBS, Evacuate, overdue
 from noout.steps.hold_data import HoldData
 from noout.steps.homecoming import Homecoming
 from noout.steps.reintegrate import Reintegrate
 from noout.steps.repair import Repair
-from noout.steps.step import ATTEMPTS_MAX, Act, Ask, Back, Blocked, Decision, Finished, Hold, Note, Sight, Step
+from noout.steps.step import (
+    ATTEMPTS_MAX,
+    Act,
+    Ask,
+    Back,
+    Blocked,
+    Decision,
+    Finished,
+    Hold,
+    Note,
+    Sight,
+    Step,
+    exhausted,
+)  # fmt: skip
 from noout.steps.whereabouts import not_home
 
 BLOCKED_S = 15.0  # how soon a blocked run looks again by itself
@@ -136,6 +149,12 @@ class _Turn:
 
     async def _undo(self, seen: Observation) -> Wait | None:
         """The steps in reverse; then it is closed as aborted, saying what remains."""
+        asked = next((p.action for p in self.m.pending if p.action.verb not in MOVE_VERBS | {"cancel"}), None)
+        if asked is not None:  # what was asked for before may still come: it is undone once it is seen
+            return await self.wait(Hold(f"under way: {asked.says}", 2.0))
+        late = overdue("evacuate", self.m, seen)
+        if late is not None and not exhausted(self.m, late.key):
+            return await self._obey(self.step_named("evacuate"), Act((late,)), seen)
         left = self._to_undo()
         if not left:
             return await self._close(seen)
@@ -172,7 +191,7 @@ class _Turn:
             look_s = POLL_S if self.m.pending else 3600.0  # what was confirmed before is to be seen meanwhile
             return await self.wait(Hold(f"somebody to confirm: {action.says}", look_s, "confirmation"))
         if not await self.ctx.may_act():
-            return await self.wait(Hold("somebody to allow effects again (noout allow-all)", BLOCKED_S, "operator"))
+            return await self.wait(Hold("somebody to allow effects again", BLOCKED_S, "operator"))
         attempt = self.m.failed.get(action.key, 0) + 1
         await self.record.write(Kind.INTENT, {"key": action.key, "action": encode(action), "attempt": attempt})
         if await settle_what_is_so(self.record, seen, step, action.key):

@@ -20,7 +20,9 @@ POLL_S = 5.0
 def power_up(step: str, m: Maintenance, seen: Observation) -> Decision | None:
     """Power on, boot, membership; None when the node is online in a quorate cluster."""
     node = seen.cluster.node(m.node)
-    if node is not None and node.online and seen.cluster.quorate:
+    # Corosync says "online" for some seconds after the power is gone: the BMC knows better.
+    off = seen.hardware is not None and seen.hardware.reachable and seen.hardware.power is Power.OFF
+    if node is not None and node.online and seen.cluster.quorate and not off:
         return None
     if blockers := checks.bmc_answers(m, seen):
         return blocked(blockers[0].code, blockers[0].subject, blockers[0].message, blockers[0].remedy)
@@ -41,13 +43,16 @@ def power_up(step: str, m: Maintenance, seen: Observation) -> Decision | None:
 def keep_held(step: str, m: Maintenance, seen: Observation) -> Decision | None:
     """While the OSDs are down by us, our flags stay: set once more when somebody has cleared them. None: they stand.
 
-    noup has done its work once the acceptance was given.
+    A noout that others had set before us is set by us once they take it away while our OSDs are down: the data must
+    stay. noup has done its work once the acceptance was given.
     """
     host = checks.crush_host(m)
     if host is None or seen.ceph is None or any(osd.up for osd in checks.osds_of_node(m, seen)):
         return None
-    for flag in ("noout",) if m.facts.get("acceptance") else ("noout", "noup"):
-        if owns(m, flag, host) and not has_flag(seen, host, flag):
+    accepted = (m.facts.get("acceptance") or {}).get("ok")
+    for flag in ("noout",) if accepted else ("noout", "noup"):
+        needed = flag == "noout" and owns(m, "osd-stopped") and not checks.is_held(m, seen)
+        if (owns(m, flag, host) or needed) and not has_flag(seen, host, flag):
             return attempt(
                 m, seen, actions.set_flag(step, flag, host), code="ceph.flag", remedy="see who clears it, then resume"
             )
@@ -78,7 +83,7 @@ def release_data(step: str, m: Maintenance, seen: Observation) -> Decision | Non
         return attempt(
             m, seen, actions.unset_flag(step, "noup", host), code="ceph.flag", remedy="release it by hand, then resume"
         )
-    touched = owns(m, "osd-stopped") or owns(m, "noout", host)
+    touched = m.node_off_at is not None or owns(m, "osd-stopped") or owns(m, "noout", host)
     if touched and (decision := _osds_back(step, m, seen, host)) is not None:
         return decision
     if touched and not seen.ceph.all_clean:

@@ -109,7 +109,7 @@ def has_moved(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
     if guest.node.name != pending.action.args["source"]:
         return Failed(f"it is on {guest.node.name} now: somebody else moved it")
     if task is not None and task.ok is False:
-        return Failed(task.exit_status or "the task failed")
+        return Failed(_why_it_ended(guest.id, task, m))
     settled = _age_s(pending, seen) >= SETTLE_S
     return (
         Failed("no migration of it is running and it has not moved")

@@ -10,9 +10,22 @@ from noout.domain.maintenance import Maintenance, Observation
 from noout.steps import actions, checks
 from noout.steps.bring_back import keep_held, power_up
 from noout.steps.effects import Reconciler
-from noout.steps.step import Back, Blocked, Decision, Finished, Hold, Note, Sight, attempt, blocked, is_pending
+from noout.steps.step import (
+    Back,
+    Blocked,
+    Decision,
+    Finished,
+    Hold,
+    Note,
+    Sight,
+    attempt,
+    blocked,
+    is_pending,
+    waited_s,
+)
 
 POLL_S = 30.0
+SEEN_OFF_S_MAX = 120.0
 
 
 class Repair(Reconciler):
@@ -40,6 +53,15 @@ class Repair(Reconciler):
         if is_pending(m, action.key):
             return Hold(f"under way: {action.says}", 5.0)
         if power is Power.OFF:
+            node = seen.cluster.node(m.node)
+            if node is not None and node.online:
+                why = "the cluster to see that the node is off"  # corosync needs some seconds
+                if waited_s(m, seen, why) < SEEN_OFF_S_MAX:
+                    return Hold(why, 2.0)
+                return blocked(
+                    "power.contradiction", str(m.node), f"the BMC says off, but {m.node.name} is online in the cluster",
+                    "see whether this BMC belongs to that node; the run goes on when they agree",
+                )  # fmt: skip
             return Note("node-off", {"proved_by": "BMC"})
         if running := checks.running_on_node(m, seen):
             step = "hold-data" if running[0].id in checks.consented(m) else "evacuate"
