@@ -1,0 +1,54 @@
+"""A new plan in mid-run: what is left to move, and everybody's way home."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from noout.domain.cluster import GuestId
+from noout.domain.maintenance import Moved, MoveKind
+from noout.domain.reasons import Blocker
+from noout.run.replan import keeping_what_is_done
+from tests.unit.steps.scene import T0, maintenance, move, node, owning, plan
+
+
+def moved(vmid: int, source: str, target: str | None, *, homeward: bool = False) -> Moved:
+    there = node(target) if target else None
+    return Moved(GuestId("ams1", vmid), f"g{vmid}", MoveKind.LIVE, node(source), there, T0, T0, None, homeward)
+
+
+OLD = plan(move(100, "pve1"), move(101, "pve2"), returns=(move(101, "pve3", "pve2"), move(100, "pve3", "pve1")))
+
+
+def ways(moves: tuple[object, ...]) -> list[tuple[int, str, str]]:
+    return [(each.guest.vmid, each.source.name, each.target.name) for each in moves]  # type: ignore[attr-defined]
+
+
+def test_those_already_away_still_come_home() -> None:
+    m = maintenance(plan=OLD, moved=(moved(100, "pve3", "pve1"),))
+    new = plan(move(101, "pve4"), returns=(move(101, "pve3", "pve4"),))
+    assert ways(keeping_what_is_done(new, m).returns) == [(101, "pve4", "pve3"), (100, "pve1", "pve3")]
+
+
+def test_a_guest_that_moves_on_goes_home_to_where_it_first_was() -> None:
+    m = maintenance(plan=OLD, moved=(moved(100, "pve3", "pve1"),))
+    new = plan(move(100, "pve2", "pve1"), returns=(move(100, "pve1", "pve2"),))
+    assert ways(keeping_what_is_done(new, m).returns) == [(100, "pve2", "pve3")]
+
+
+def test_who_is_home_again_is_not_brought_home_twice() -> None:
+    m = maintenance(plan=OLD, moved=(moved(100, "pve3", "pve1"), moved(100, "pve1", "pve3", homeward=True)))
+    assert keeping_what_is_done(plan(), m).returns == ()
+
+
+def test_a_guest_that_we_shut_down_is_neither_moved_nor_in_the_way() -> None:
+    m = maintenance(plan=OLD, owned=owning(("guest-down", "ams1/106")))
+    new = replace(plan(move(106)), blockers=(Blocker("guest.passthrough", "ams1/106", "usb0", "unplug it"),))
+    kept = keeping_what_is_done(new, m)
+    assert kept.moves == () and kept.feasible
+
+
+def test_a_node_may_hold_again_what_it_held_at_first() -> None:
+    first = replace(OLD, loads=tuple(replace(load, before_bytes=99) for load in OLD.loads))
+    kept = keeping_what_is_done(plan(), maintenance(plan=first))
+    assert {load.before_bytes for load in kept.loads} == {99}
+    assert kept.parent == first.id
