@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -176,6 +177,13 @@ async def test_it_is_all_there_after_opening_it_again(tmp_path: Path) -> None:
     await second.append("m-1", 1, "fact", {"n": 2})
     assert chain_error(await second.read("m-1")) is None
     await second.close()
+
+
+async def test_nobody_else_can_read_the_file(tmp_path: Path) -> None:
+    store = await SqlStore.open(f"sqlite:///{tmp_path / 'noout.db'}", Ticking())
+    await store.append("m-1", 0, "fact", {})
+    assert {os.stat(tmp_path / name).st_mode & 0o077 for name in os.listdir(tmp_path)} == {0}
+    await store.close()
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql+nothing://x", "sqlite+zzz:///x"])

@@ -203,7 +203,10 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+            path = Path(str(parsed.database))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():  # it names customers' guests; SQLite's files beside it take over its rights
+                path.touch(mode=0o600)
         engine = create_engine(parsed, pool_pre_ping=True)
     except (ArgumentError, NoSuchModuleError) as error:
         raise UsageError(f"key store.url: {error}", remedy="for example sqlite:///noout.db") from None
