@@ -1,7 +1,7 @@
 """Crash everywhere, then start again from the journal and the world alone: the run finishes as if nothing had been.
 
-Three ways: every fifth point in each of five histories (so that each point is met by a run that has had some peace); in
-the slow lane also at every point of one history, and at each distinct state alone.
+Three ways, all in the slow lane: every fifth point in each of five histories (so that each point is met by a run that
+has had some peace); every point of one history; and each distinct state alone.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ def known() -> list[Point]:
     return all_points()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("history", range(HISTORIES))
 def test_a_crash_at_every_fifth_point(history: int, known: list[Point]) -> None:
     chosen = set(known[history::HISTORIES])
