@@ -43,7 +43,7 @@ def did(events: list[Event]) -> list[str]:
     return [event.data["key"] for event in events if event.kind == Kind.INTENT]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
 def test_a_maintenance_leaves_the_world_as_it_was(seed: int) -> None:
     async def play() -> None:
         sim = story(seed=seed)
@@ -86,7 +86,7 @@ def test_nothing_is_given_up_before_hands_are_on() -> None:
         await sim.open()
         run = asyncio.create_task(sim.carry())
         await sim.until(lambda m: m.needs == "technician")
-        await asyncio.sleep(3600)
+        await asyncio.sleep(1200)
         ceph = sim.lab.cluster.ceph
         assert ceph is not None and not any(ceph.crush_node_flags.values())
         assert all(osd.up for osd in ceph.osds.values())
@@ -251,6 +251,7 @@ def test_a_stranger_who_clears_noout_before_the_power_goes_is_noticed_in_the_act
     run_virtual(play())
 
 
+@pytest.mark.slow
 def test_an_osd_that_does_not_return_keeps_noout_and_names_itself() -> None:
     async def play() -> None:
         sim = story()
@@ -386,7 +387,12 @@ def pending(m: Maintenance, verb: str) -> bool:
     return any(each.action.verb == verb for each in m.pending)
 
 
-@pytest.mark.parametrize("when", ABORTS)
+QUICK = ("when noout is set", "when the node is off", "on the way home")
+
+
+@pytest.mark.parametrize(
+    "when", [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in ABORTS]
+)
 def test_an_abort_gives_everything_back(when: str) -> None:
     async def play() -> None:
         sim = story()
