@@ -150,8 +150,10 @@ class Forks:
         while len(self._running) >= 2:
             self._reap()
         self.count += 1
+        loop = asyncio.get_running_loop()
         pid = os.fork()
         if pid == 0:
+            asyncio._set_running_loop(loop)  # asyncio knows a loop together with its process
             self.child = point
             return True
         self._running[pid] = point

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -203,10 +204,7 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-            path = Path(str(parsed.database))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():  # it names customers' guests; SQLite's files beside it take over its rights
-                path.touch(mode=0o600)
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(parsed, pool_pre_ping=True)
     except (ArgumentError, NoSuchModuleError) as error:
         raise UsageError(f"key store.url: {error}", remedy="for example sqlite:///noout.db") from None
@@ -222,6 +220,9 @@ def _engine(url: str) -> Engine:
 def _sqlite_manners(connection: Any, _: object) -> None:
     """Write ahead (readers never wait), wait for a lock instead of failing, and survive a power cut."""
     cursor = connection.cursor()
+    path = cursor.execute("PRAGMA database_list").fetchone()[2]
+    if path and not os.path.getsize(path):  # new: it will name customers' guests; the files beside it take its rights
+        os.chmod(path, 0o600)
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA busy_timeout=10000")
     cursor.execute("PRAGMA synchronous=FULL")
