@@ -27,7 +27,7 @@ from noout.steps.step import (
     is_pending,
     owns,
     retry_at,
-)  # fmt: skipfrom noout.steps.whereabouts import not_home
+)  # fmt: skip
 from noout.steps.whereabouts import not_home
 
 POLL_S = 5.0
