@@ -49,6 +49,8 @@ STOP_LIMIT_S = 30.0
 DOWN_OUT_INTERVAL_S = 6
 # Ceph's own is 30 s: how long the mons believe in a mgr that fell silent.
 MGR_GRACE_S = 5
+# Ceph's own is 120 s: a cluster younger than that says nothing of a missing mgr, and never will of that one.
+MGR_MKFS_GRACE_S = 0
 # What a mgr loads each time that it starts, for seconds, and nobody asks for here.
 UNUSED_MODULES = (
     "alerts,cephadm,dashboard,diskprediction_local,influx,insights,k8sevents,localpool,mds_autoscaler,mirroring,nfs,"
@@ -101,6 +103,7 @@ mon_allow_pool_delete = true
 mon_osd_down_out_interval = {down_out}
 mon_osd_adjust_down_out_interval = false
 mon_mgr_beacon_grace = {mgr_grace}
+mon_mgr_mkfs_grace = {mgr_mkfs_grace}
 mon_tick_interval = 1
 mon_data_avail_warn = 1
 mon_data_avail_crit = 0
@@ -278,6 +281,7 @@ class RealCeph:
             mon_host=",".join(self._mon_address(host) for host in MONS),
             down_out=DOWN_OUT_INTERVAL_S,
             mgr_grace=MGR_GRACE_S,
+            mgr_mkfs_grace=MGR_MKFS_GRACE_S,
             unused=UNUSED_MODULES,
         )
         caps = {

@@ -1,14 +1,15 @@
 """An asyncio event loop with virtual time: hours of sleeps pass in milliseconds, always in the same order.
 
 When nothing is ready to run, time jumps to the next timer. Sockets still work (they are polled without waiting), but
-threads do not take part: a coroutine waiting for a thread sees time jump past it. Everything joined under this loop
-must therefore stay in the loop (see ``tests.support.asgi`` for HTTP).
+threads must not take part: a coroutine waiting for a thread would see time jump past it. Everything joined under this
+loop must therefore stay in the loop (see ``tests.support.asgi`` for HTTP); what does not is found and refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -21,6 +22,10 @@ class NothingWillHappen(RuntimeError):
 
 class VirtualTimeUp(RuntimeError):
     """The limit of virtual time was reached: something polls for ever."""
+
+
+class ThreadTookPart(RuntimeError):
+    """Something left the loop for a thread: time jumped past it, and two runs of one story would differ."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
@@ -43,6 +48,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, start: float = 0.0, limit_s: float | None = None) -> None:
         self._virtual = start
         self._end = None if limit_s is None else start + limit_s
+        self._own_thread = threading.get_ident()
+        self._strangers: list[str] = []
         super().__init__(_JumpingSelector(self._pass))
         # Wider than the rounding of seconds counted since 1970, so that a timer is never missed by one bit.
         self._clock_resolution = 1e-6
@@ -50,7 +57,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual
 
+    def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> asyncio.Handle:
+        """A thread that reports back took part: the order of things was the machine's, not the clock's."""
+        if threading.get_ident() != self._own_thread:
+            self._strangers.append(f"{threading.current_thread().name} came back with {callback!r}")
+        return super().call_soon_threadsafe(callback, *args, **kwargs)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        raise ThreadTookPart(f"{func!r} is to run in a thread")
+
+    def refuse_threads(self) -> None:
+        """Raises ThreadTookPart where one came back."""
+        if self._strangers:
+            raise ThreadTookPart("; ".join(self._strangers))
+
     def _pass(self, seconds: float | None) -> None:
+        self.refuse_threads()
         if seconds is None:
             waiting = "; ".join(repr(task) for task in asyncio.all_tasks(self))
             raise NothingWillHappen(f"nothing is ready and no timer is set; tasks: {waiting}")
@@ -64,4 +86,8 @@ def run_virtual(
 ) -> T:
     """Run ``coro`` to its end under virtual time. ``limit_s`` (virtual seconds) ends a test that polls for ever."""
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(start, limit_s), debug=debug) as runner:
-        return runner.run(coro)
+        result = runner.run(coro)
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.refuse_threads()
+        return result

@@ -1,13 +1,14 @@
 """The tests' own ground: virtual time and HTTP without sockets."""
 
 import asyncio
+import threading
 import time
 
 import httpx2
 import pytest
 
 from tests.support.asgi import AsgiNetwork, asgi_client
-from tests.support.virtual import NothingWillHappen, VirtualTimeUp, run_virtual
+from tests.support.virtual import NothingWillHappen, ThreadTookPart, VirtualTimeUp, run_virtual
 
 
 def test_hours_pass_at_once_and_in_order():
@@ -34,6 +35,26 @@ def test_waiting_for_nothing_is_said():
 
     with pytest.raises(NothingWillHappen):
         run_virtual(stuck())
+
+
+def test_a_thread_is_refused_because_time_would_jump_past_it():
+    async def story():
+        await asyncio.to_thread(int)
+
+    with pytest.raises(ThreadTookPart):
+        run_virtual(story())
+
+
+def test_a_thread_that_another_library_began_is_found_when_it_comes_back():
+    async def story():
+        loop, back = asyncio.get_running_loop(), asyncio.Event()
+        thread = threading.Thread(target=loop.call_soon_threadsafe, args=(back.set,))
+        loop.call_soon(thread.start)
+        loop.call_soon(thread.join)
+        await back.wait()
+
+    with pytest.raises(ThreadTookPart):
+        run_virtual(story())
 
 
 def test_polling_for_ever_ends():

@@ -28,7 +28,7 @@ class LinkFor(BaseModel):
 def operator_routes(services: WebServices) -> APIRouter:
     """``/maintenances``, one of them, ``approve | pause | resume | abort``, and a technician's link."""
 
-    def operator(request: Request) -> str:
+    async def operator(request: Request) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         name = services.operator_of(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
         if name is None:
