@@ -33,6 +33,7 @@ class Move:
 
     ``after``: guests whose moves must have finished before (room is made, or rules want it).
     ``expected_s``/``expected_blackout_ms``: estimates by the migration model, stated as such wherever shown.
+    ``ejects``: (drive, volume) of local ISOs taken out before it by consent, and put back after the return.
     """
 
     guest: GuestId
@@ -48,6 +49,7 @@ class Move:
     expected_s: float = 0.0
     expected_blackout_ms: int = 0
     why: str = ""
+    ejects: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
