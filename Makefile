@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help demo test test-fast test-real lint format clean
+.PHONY: help demo test test-fast test-real mutations lint format clean
 
 help:
 	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
 	@echo "make test     all tests: the fast lane, then those that need real parts (skipped with a reason where absent)"
+	@echo "make mutations  break noout on purpose in every way listed, and see that a test notices each"
 	@echo "make lint     ruff and mypy --strict"
 	@echo "make clean    remove .venv and caches"
 
@@ -40,6 +41,9 @@ test-fast: .venv/.installed-dev
 
 test-real: .venv/.installed-dev
 	@$(BIN)/python scripts/test-lanes --only real $(TESTS)
+
+mutations: .venv/.installed-dev
+	@scripts/mutate
 
 lint: .venv/.installed-dev
 	@$(BIN)/ruff check .

@@ -416,6 +416,32 @@ def test_an_abort_gives_everything_back(when: str) -> None:
     run_virtual(play())
 
 
+@pytest.mark.slow
+def test_a_guest_that_shuts_down_after_an_abort_is_started_again() -> None:
+    """Its shutdown was taken for failed and the maintenance aborted; a quarter of an hour it is still ours."""
+
+    async def play() -> None:
+        sim = story()
+        sim.lab.laws.fault(sim.lab.cluster, "shutdown-ignored", vmid=106)
+        await sim.open()
+        before = Before.of(sim)
+        hands = asyncio.create_task(sim.technician())
+        run = asyncio.create_task(sim.carry())
+        await sim.until(lambda m: bool(m.doubted))
+        await sim.say(MessageKind.ABORT)
+        await asyncio.sleep(120)
+        sim.lab.laws.advance()
+        sim.lab.laws.stop_guest(sim.lab.cluster, 106, "root@pam")
+        m = await asyncio.wait_for(run, 6 * 3600)
+        hands.cancel()
+        assert m.phase is Phase.ABORTED
+        before.homes = {vmid: guest.node for vmid, guest in sim.lab.cluster.guests.items()}
+        nothing_left_behind(sim, before, m)
+        assert sim.lab.cluster.guests[106].status == "running"
+
+    run_virtual(play())
+
+
 def test_two_runs_of_one_maintenance_do_nothing_twice() -> None:
     """A zombie of an older process: both observe, but only who writes the intent may act."""
 

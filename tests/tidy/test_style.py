@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,8 @@ def test_the_project_speaks_of_itself_alone() -> None:
 def test_no_large_files() -> None:
     large = [f"{rel(path)}: {path.stat().st_size // 1024} kB" for path in tracked() if path.stat().st_size > 400_000]
     assert not large, "\n".join(large)
+
+
+def test_every_mutation_can_be_applied_and_stands_on_its_page() -> None:
+    done = subprocess.run([sys.executable, "scripts/mutate", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

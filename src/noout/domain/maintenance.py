@@ -187,6 +187,14 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """An effect that was asked for, did not show within its limit, and may still come: then it is ours all the same."""
+
+    pending: Pending
+    since: datetime  # when it was taken for failed
+
+
+@dataclass(frozen=True, slots=True)
 class Maintenance:
     """The state of one maintenance: a fold over its journal, nothing else."""
 
@@ -207,6 +215,7 @@ class Maintenance:
     failed: Mapping[str, int] = field(default_factory=dict)  # action key -> failures so far
     why_failed: Mapping[str, str] = field(default_factory=dict)  # action key -> the last failure, in words
     failed_at: Mapping[str, datetime] = field(default_factory=dict)  # action key -> when it last failed
+    doubted: tuple[Doubted, ...] = ()
     moved: tuple[Moved, ...] = ()
     owned: tuple[Owned, ...] = ()
     blockers: tuple[Blocker, ...] = ()

@@ -30,7 +30,7 @@ from noout.run.invariants import forgotten, violations
 from noout.run.look import look
 from noout.run.record import Record
 from noout.run.replan import keeping_what_is_done
-from noout.run.settle import settle, settle_what_is_so
+from noout.run.settle import settle, settle_what_is_so, still_doubted
 from noout.steps.bring_back import POLL_S
 from noout.steps.dispatch import Dispatch
 from noout.steps.evacuate import MOVE_VERBS, Evacuate, overdue
@@ -118,7 +118,8 @@ class _Turn:
     def _sees(self) -> frozenset[Sight]:
         """What the step that decides must see, and the steps whose effects are still to be verified."""
         deciding = self._to_undo()[:1] if self.m.aborting else [each for each in (self._next(),) if each is not None]
-        steps = deciding + [self.step_named(pending.action.step) for pending in self.m.pending]
+        asked = [*self.m.pending, *(each.pending for each in self.m.doubted)]
+        steps = deciding + [self.step_named(pending.action.step) for pending in asked]
         return frozenset().union(*(step.sees for step in steps))
 
     def _next(self) -> Step | None:
@@ -156,9 +157,12 @@ class _Turn:
         if late is not None and not exhausted(self.m, late.key):
             return await self._obey(self.step_named("evacuate"), Act((late,)), seen)
         left = self._to_undo()
-        if not left:
-            return await self._close(seen)
-        return await self._obey(left[0], left[0].undo(self.m, seen), seen)
+        if left:
+            return await self._obey(left[0], left[0].undo(self.m, seen), seen)
+        for step in reversed(self.steps) if self.m.owned else ():  # what came late is given back too
+            if not isinstance(decision := step.undo(self.m, seen), Finished):
+                return await self._obey(step, decision, seen)
+        return await self._close(seen)
 
     async def _obey(self, step: Step, decision: Decision, seen: Observation) -> Wait | None:
         match decision:
@@ -259,6 +263,9 @@ class _Turn:
     async def _close(self, seen: Observation) -> Wait | None:
         if self.m.pending:
             return await self.wait(Hold("the last effects to be seen", POLL_S))
+        if late := still_doubted(self.m, seen):
+            what = late[0].pending.action.says
+            return await self.wait(Hold(f"what was asked for and may still come: {what}", POLL_S, "time"))
         if left := forgotten(self.m):
             remedy = "give it back by hand (noout status), then resume"
             return await self.block(

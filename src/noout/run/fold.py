@@ -16,6 +16,7 @@ from noout.domain.hardware import Fault
 from noout.domain.journal import Event, Kind
 from noout.domain.maintenance import (
     Action,
+    Doubted,
     Json,
     Maintenance,
     Mode,
@@ -152,13 +153,17 @@ def _settled(m: Maintenance, key: str) -> Maintenance:
 
 def _done(m: Maintenance, event: Event) -> Maintenance:
     key = event.data["key"]
-    return _forget(_settled(m, key), (key,))
+    doubted = tuple(each for each in m.doubted if each.pending.action.key != key)
+    return _forget(replace(_settled(m, key), doubted=doubted), (key,))
 
 
 def _failed(m: Maintenance, event: Event) -> Maintenance:
     key = event.data["key"]
+    may_come = event.data.get("may_come")
+    doubted = tuple(Doubted(each, event.at) for each in m.pending if may_come and each.action.key == key)
     return replace(
         _settled(m, key),
+        doubted=(*m.doubted, *doubted),
         failed={**m.failed, key: m.failed.get(key, 0) + int(event.data.get("counts", 1))},
         why_failed={**m.why_failed, key: event.data.get("why", "")},
         failed_at={**m.failed_at, key: event.at},

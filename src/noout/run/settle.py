@@ -7,13 +7,16 @@ from collections.abc import Callable
 from noout.codec import encode
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.journal import Kind
-from noout.domain.maintenance import Maintenance, Moved, MoveKind, Observation, Pending
+from noout.domain.maintenance import Doubted, Maintenance, Moved, MoveKind, Observation, Pending
 from noout.run.look import adopted
 from noout.run.record import Record
 from noout.steps.effects import EFFECTS
 from noout.steps.step import Failed, Step, Verified, owns
 
 MOVES = frozenset({"migrate", "ha-migrate", "shutdown-guest", "start-guest"})
+# How long after it was taken for failed an effect that shows is still our doing: a guest that took its time to shut
+# down, a move that HA began late. What shows later is somebody else's.
+MAY_COME_S = 900.0
 
 
 async def settle(record: Record, seen: Observation, step_named: Callable[[str], Step]) -> bool:
@@ -29,10 +32,26 @@ async def settle(record: Record, seen: Observation, step_named: Callable[[str], 
             settled = True
         elif isinstance(verdict, Failed):
             # An effect that we crashed before asking for has not failed: its next attempt is still the first.
-            counts = 1 if pending.started else 0
-            await record.write(Kind.FAILED, {"key": pending.action.key, "why": verdict.why, "counts": counts})
+            data = {"key": pending.action.key, "why": verdict.why, "counts": 1 if pending.started else 0}
+            may_come = {"may_come": True} if leaves_something(pending) else {}
+            await record.write(Kind.FAILED, data | may_come)
+            settled = True
+    for late in still_doubted(record.m, seen):
+        verdict = step_named(late.pending.action.step).verify(late.pending, record.m, seen)
+        if isinstance(verdict, Verified):
+            await _verified(record, late.pending, verdict, seen)
             settled = True
     return settled
+
+
+def leaves_something(pending: Pending) -> bool:
+    """Whether its success, seen or unseen, has to be undone one day."""
+    return bool(EFFECTS[pending.action.verb].takes) or pending.action.verb in MOVES
+
+
+def still_doubted(m: Maintenance, seen: Observation) -> list[Doubted]:
+    """Effects taken for failed that would still be ours if they showed now."""
+    return [each for each in m.doubted if (seen.at - each.since).total_seconds() < MAY_COME_S]
 
 
 async def settle_what_is_so(record: Record, seen: Observation, step: Step, key: str) -> bool:

@@ -73,7 +73,7 @@ class HoldData(Reconciler):
             if move.kind is not MoveKind.SHUTDOWN or guest is None or guest.node != m.node:
                 continue
             action = actions.shutdown_guest(self.name, move, guest)
-            if guest.running or _came_late(m, action.key, "guest-down", str(guest.id)):
+            if guest.running:
                 remedy = "shut it down from within; the run goes on when it is down"
                 return attempt(m, seen, action, code="guest.stays-up", remedy=remedy)
         return None
@@ -86,12 +86,12 @@ class HoldData(Reconciler):
         mon = checks.mon_of_node(m, seen)
         if mon is not None and seen.ceph is not None:
             running = mon in seen.ceph.quorum
-            if (decision := self._stop(m, seen, f"mon.{mon}", "mon-stopped", running)) is not None:
+            if (decision := self._stop(m, seen, f"mon.{mon}", running)) is not None:
                 return decision
         if any(osd.up for osd in osds) and (unsettled_s := self._unsettled_s(m, seen)) > 0:
             return Hold("the mons to settle: peering would wait for them, and clients' writes with it", unsettled_s)
         for osd in osds:
-            if (decision := self._stop(m, seen, f"osd.{osd.id}", "osd-stopped", osd.up)) is not None:
+            if (decision := self._stop(m, seen, f"osd.{osd.id}", osd.up)) is not None:
                 return decision
         return self._flag(m, seen, "noup", host) if osds else None
 
@@ -103,15 +103,15 @@ class HoldData(Reconciler):
     def _flag(self, m: Maintenance, seen: Observation, flag: str, host: str) -> Decision | None:
         """Set it, unless others had set it before us: then it serves, but it is theirs."""
         action = actions.set_flag(self.name, flag, host)
-        if not has_flag(seen, host, flag) or _came_late(m, action.key, flag, host):
+        if not has_flag(seen, host, flag):
             return attempt(m, seen, action, code="ceph.flag", remedy="see `ceph health detail`, then resume")
         if not owns(m, flag, host):
             return _note_foreign(m, flag, host)
         return _note_foreign(m, flag, "the whole cluster") if seen.ceph and flag in seen.ceph.flags else None
 
-    def _stop(self, m: Maintenance, seen: Observation, name: str, kind: str, running: bool) -> Decision | None:
+    def _stop(self, m: Maintenance, seen: Observation, name: str, running: bool) -> Decision | None:
         action = actions.service(self.name, m.node, "stop", name)
-        if not running and not _came_late(m, action.key, kind, name):
+        if not running:
             return None
         remedy = "stop it by hand; the run goes on by itself"
         return attempt(m, seen, action, code="ceph.daemon-stays", remedy=remedy)
@@ -127,11 +127,6 @@ class HoldData(Reconciler):
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
         return start_again(self.name, m, seen) or release_data(self.name, m, seen) or Finished()
-
-
-def _came_late(m: Maintenance, key: str, kind: str, subject: str) -> bool:
-    """We asked for it, took it for failed, and yet it came: it is ours to take, or nobody would give it back."""
-    return key in m.failed and not owns(m, kind, subject)
 
 
 def _note_foreign(m: Maintenance, flag: str, where: str) -> Decision | None:
