@@ -104,6 +104,7 @@ class Guest:
     cpu_type: str = ""
     ha: HaService | None = None
     addresses: tuple[str, ...] = ()
+    uuid: str = ""  # the SMBIOS UUID that the machine sees from within; "" for a container
 
     @property
     def running(self) -> bool:
@@ -215,6 +216,7 @@ class ClusterState:
     ha_requests: tuple[tuple[str, str], ...] = ()  # (node, "maintenance")
     running_tasks: tuple[Task, ...] = ()
     migration_network: str = ""
+    crs: str = ""  # how HA places and rebalances, as datacenter.cfg says it, keys sorted; "" when unset
 
     def node(self, node: NodeId) -> Node | None:
         return next((each for each in self.nodes if each.id == node), None)

@@ -49,6 +49,7 @@ class Move:
     expected_s: float = 0.0
     expected_blackout_ms: int = 0
     why: str = ""
+    failback_off: bool = False  # HA would pull it back from the target: its failback is off while it is away
     ejects: tuple[tuple[str, str], ...] = ()
 
 
@@ -84,6 +85,7 @@ class Plan:
     lower_bound_s: float
     estimate_s: tuple[float, float]
     survives_another_node: bool | None = None  # N+1 after the evacuation; None: not computed
+    noout_guests: tuple[GuestId, ...] = ()  # what noout itself or its database runs in, wherever that is
     parent: str | None = None
 
     @property
@@ -111,6 +113,7 @@ class Observation:
     tasks: Mapping[str, Task] = field(default_factory=dict)  # by UPID: the tasks of pending actions
     progress: Mapping[GuestId, MigrationProgress] = field(default_factory=dict)
     stalled: frozenset[GuestId] = frozenset()  # in migration, and `transferred` has stood still too long
+    shell: bool = True  # commands can be given on the nodes: HA maintenance mode is one
 
 
 @dataclass(frozen=True, slots=True)
