@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from noout.app.telling import guests_of
 from noout.cli.demo.director import Told
 from noout.domain.maintenance import MoveKind, Phase
+from noout.run.touched import guests_of
 from tests.sim.play import Play, played
 from tests.support.virtual import run_virtual
 

@@ -11,6 +11,7 @@ import pytest
 from noout.domain.cluster import GuestId
 from noout.domain.journal import Event, Kind, MessageKind
 from noout.domain.maintenance import Maintenance, Mode, Phase
+from noout.run.touched import guests_of
 from tests.sim.promises import Before, Safety, honest_journal, no_guest_moved_for_nothing, nothing_left_behind
 from tests.sim.story import MID, NODE, Sim, simulation
 from tests.support.virtual import run_virtual
@@ -170,6 +171,7 @@ def test_guests_that_others_bring_or_take_are_recorded_and_planned_for() -> None
         assert m.plan is not None
         away = {moved.guest for moved in m.moved}
         assert away <= {move.guest for move in m.plan.returns}, "the new plan brings home those who left before it"
+        assert GuestId("ams1", vmid) in {guest.id for guest in guests_of(m)}, "so it is probed and told of as well"
         run.cancel()
 
     run_virtual(play())

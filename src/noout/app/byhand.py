@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from noout.app.runbook import Section
-from noout.app.telling import guests_of
 from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
 from noout.domain.journal import Event, Kind
 from noout.domain.maintenance import Action, Maintenance, Move, Moved, Owned
+from noout.run.touched import guests_of
 from noout.steps import actions
 
 STEP = "by-hand"

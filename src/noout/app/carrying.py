@@ -16,18 +16,19 @@ from typing import IO
 
 from noout.adapters.durable import DurableEngine
 from noout.app.compose import Installation
-from noout.app.telling import guests_of
 from noout.app.witnessing import Witness, services_of
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
 from noout.domain.errors import NooutError
 from noout.domain.hardware import HardwareState
+from noout.domain.impact import Service
 from noout.domain.maintenance import Maintenance, Observation, Plan
 from noout.domain.workorder import WorkOrder
 from noout.plan.plan import make_plan
 from noout.ports import Engine
 from noout.run.context import Answer, Context
 from noout.run.story import run
+from noout.run.touched import guests_of
 from noout.steps.site import Site
 from noout.tell.checklist import make_work_order
 from noout.watch.acceptance import acceptance
@@ -117,7 +118,10 @@ class Carrier:
             return await found.known.get(mid)
 
         probes = found.settings.probes
-        services = services_of(guests_of(state), probes)
+
+        def services(m: Maintenance) -> tuple[Service, ...]:
+            return services_of(guests_of(m), probes)
+
         return Witness(mid, services, found.prober, found.measurements, found.clock, probes, current)
 
     async def _beside(self, maintenance: str) -> None:

@@ -13,12 +13,13 @@ from noout.app.technician import FieldWork
 from noout.app.touch import Sight
 from noout.codec import encode
 from noout.domain.ceph import CephState
-from noout.domain.cluster import ClusterState, Guest, NodeId
+from noout.domain.cluster import NodeId
 from noout.domain.errors import NooutError, Refused, UsageError
 from noout.domain.hardware import Fault, HardwareState
 from noout.domain.journal import Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Mode, Plan
 from noout.run.fold import fold, fold_one
+from noout.run.touched import touched
 
 FOLLOW_EVERY_S = 0.5  # wall seconds between two looks at the journal, for people who watch
 
@@ -162,9 +163,3 @@ class Maintenances:
             if not state.open:
                 return
             await asyncio.sleep(FOLLOW_EVERY_S)
-
-
-def touched(state: ClusterState, plan: Plan) -> list[Guest]:
-    """The guests of the node and those that move to make room, as they are now."""
-    moving = {move.guest for move in plan.moves}
-    return [guest for guest in state.guests if guest.node == plan.node or guest.id in moving]

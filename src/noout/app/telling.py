@@ -11,20 +11,14 @@ from pathlib import Path
 from noout.app.compose import Installation
 from noout.app.reports import write_reports
 from noout.app.witnessing import services_of
-from noout.codec import decode
-from noout.domain.cluster import Guest
 from noout.domain.errors import UsageError
 from noout.domain.impact import Experience
 from noout.domain.maintenance import Maintenance
+from noout.run.touched import guests_of
 from noout.tell.report import Policy
 from noout.witness.ledger import experience
 
 FORMATS = ("html", "pdf", "json")
-
-
-def guests_of(state: Maintenance) -> tuple[Guest, ...]:
-    """The guests of the node (and those that made room) as they were when the maintenance began."""
-    return tuple(decode(Guest, each) for each in state.facts.get("guests", ()))
 
 
 async def experiences_of(found: Installation, state: Maintenance) -> list[Experience]:

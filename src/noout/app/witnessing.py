@@ -40,7 +40,7 @@ class Witness:
     """Asks the services of one maintenance from before its first effect until it is closed."""
 
     maintenance: str
-    services: tuple[Service, ...]
+    services: Callable[[Maintenance], Sequence[Service]]  # whom to ask now: a new plan may touch more guests
     prober: Prober
     measurements: Measurements
     clock: Clock
@@ -58,15 +58,15 @@ class Witness:
             state = await self.state()
             closing = not state.open
             every_s = self.settings.every_moving_s if state.pending else self.settings.every_s
-            since = await self._slice(since, every_s)
+            since = await self._slice(self.services(state), since, every_s)
 
-    async def _slice(self, since: datetime, every_s: float) -> datetime:
+    async def _slice(self, services: Sequence[Service], since: datetime, every_s: float) -> datetime:
         slice_s = max(SLICE_S, SLICE_WALL_S / self.clock.wall_s(1.0))
         behind_s = max(0.0, (self.clock.now() - since).total_seconds())
         # A whole number of intervals: the next slice's first question is then one interval after this one's last.
         until = since + timedelta(seconds=every_s) * math.ceil((behind_s + slice_s) / every_s)
         try:
-            samples = await self.prober.collect(self.services, since, until, every_s)
+            samples = await self.prober.collect(services, since, until, every_s)
         except NooutError as error:
             # The prober's own trouble: a gap in the samples, which the ledger never takes for an interruption.
             log.warning("witness: %s", error)

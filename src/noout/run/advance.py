@@ -31,6 +31,7 @@ from noout.run.look import look
 from noout.run.record import Record
 from noout.run.replan import keeping_what_is_done
 from noout.run.settle import settle, settle_what_is_so, still_doubted
+from noout.run.touched import with_newcomers
 from noout.steps.bring_back import POLL_S
 from noout.steps.dispatch import Dispatch
 from noout.steps.evacuate import MOVE_VERBS, Evacuate, overdue
@@ -241,6 +242,8 @@ class _Turn:
         plan = keeping_what_is_done(made, self.m)
         if not plan.feasible:
             return await self.block(plan.blockers)
+        if (guests := with_newcomers(self.m, seen.cluster, plan)) is not None:
+            await self.record.write(Kind.FACT, {"name": "guests", "value": [encode(guest) for guest in guests]})
         await self.record.write(Kind.PLANNED, {"plan": encode(plan), "why": why})
         return _AGAIN
 

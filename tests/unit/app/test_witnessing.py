@@ -67,7 +67,7 @@ def witness(states: list[Maintenance], clock: Moments, prober: Answers, **probes
 
     settings = ProbeSettings(every_s=probes.get("every_s", 1.0), every_moving_s=probes.get("every_moving_s", 0.3))
     services = (Service(WEB, "web", "tcp:443"),)
-    return Witness("ams1-pve3-1", services, prober, MemoryStore(clock), clock, settings, state)
+    return Witness("ams1-pve3-1", lambda state: services, prober, MemoryStore(clock), clock, settings, state)
 
 
 def moving(subject: GuestId = WEB) -> Maintenance:
