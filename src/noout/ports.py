@@ -46,9 +46,10 @@ class Precondition:
 
 
 class Hypervisor(Protocol):
-    """One Proxmox VE cluster."""
+    """One Proxmox VE cluster. ``has_shell``: commands can be given on its nodes (HA maintenance mode is one)."""
 
     name: str
+    has_shell: bool
 
     async def permissions(self) -> Mapping[str, frozenset[str]]:
         """What noout may do here: path -> privileges that hold there and below. A path without any is not in it."""
@@ -100,6 +101,28 @@ class Hypervisor(Protocol):
 
     async def maintenance_mode(self, node: NodeId, on: bool) -> None:
         """HA maintenance mode. Starts moving HA guests by its own choice: only on a node empty of them."""
+        ...
+
+    async def add_node_rule(self, name: str, guests: Sequence[Guest], nodes: Sequence[str]) -> None:
+        """A strict HA rule: ``guests`` may be on ``nodes`` only. HA moves any that are elsewhere, at once.
+
+        Refused when it contradicts a rule there is."""
+        ...
+
+    async def delete_rule(self, name: str) -> None:
+        """Nothing moves when a rule is deleted."""
+        ...
+
+    async def set_failback(self, guest: Guest, on: bool) -> None:
+        """Whether HA brings the guest back to the nodes its rule likes best. Off to on may move it."""
+        ...
+
+    async def set_onboot(self, guest: Guest, on: bool) -> None:
+        """Whether the guest starts with its node; the node must be up."""
+        ...
+
+    async def set_crs(self, value: str) -> None:
+        """How HA places and rebalances: datacenter.cfg's ``crs``; "" unsets it."""
         ...
 
 

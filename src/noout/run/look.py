@@ -20,7 +20,7 @@ async def look(ctx: Context, m: Maintenance, sees: frozenset[Sight]) -> Observat
     cluster = await site.hypervisor.observe()
     ceph = await site.ceph.observe() if site.ceph is not None else None
     hardware = await site.bmc.observe(log=False) if "hardware" in sees else None
-    seen = Observation(ctx.clock.now(), cluster, ceph, hardware, await ctx.silent(m))
+    seen = Observation(ctx.clock.now(), cluster, ceph, hardware, await ctx.silent(m), shell=site.hypervisor.has_shell)
     if "ok-to-stop" in sees and site.ceph is not None:
         osds = [osd.id for osd in checks.osds_of_node(m, seen) if osd.up]
         answer = await site.ceph.ok_to_stop(osds) if osds and ceph is not None and ceph.fresh else None

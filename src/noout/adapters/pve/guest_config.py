@@ -29,6 +29,7 @@ class Config:
     template: bool = False
     lock: str | None = None
     tags: str = ""
+    uuid: str = ""  # SMBIOS, as the machine sees it
 
 
 def parse_config(kind: GuestKind, data: Mapping[str, Any], shared: Mapping[str, bool]) -> Config:
@@ -61,6 +62,7 @@ def parse_config(kind: GuestKind, data: Mapping[str, Any], shared: Mapping[str, 
         template=boolean(data.get("template")),
         lock=str(data["lock"]) if data.get("lock") else None,
         tags=str(data.get("tags") or ""),
+        uuid=_fields(str(data.get("smbios1") or "")).get("uuid", "").lower(),
     )
 
 

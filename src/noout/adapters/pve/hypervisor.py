@@ -21,6 +21,7 @@ class PveHypervisor:
 
     def __init__(self, client: PveClient, shell: Shell | None = None, *, keep_s: float = 60.0) -> None:
         self.name = client.name
+        self.has_shell = shell is not None
         self._client = client
         self._shell = shell
         self._observer = Observer(client, keep_s=keep_s)
@@ -61,7 +62,7 @@ class PveHypervisor:
         return await self._task("POST", f"{_path(guest)}/migrate", **form)
 
     async def ha_migrate(self, guest: Guest, target: NodeId) -> None:
-        sid = guest.ha.sid if guest.ha else f"{parse.SID_PREFIX[guest.kind]}:{guest.id.vmid}"
+        sid = _sid(guest)
         answer = await self._client.effect("POST", f"/cluster/ha/resources/{sid}/migrate", node=target.name)
         blocking = parse.rows(parse.table(answer).get("blocking-resources"))
         if blocking:
@@ -124,6 +125,35 @@ class PveHypervisor:
             return
         raise last or Retryable(f"{self.name}: no other node is online to run {' '.join(argv)} on")
 
+    async def add_node_rule(self, name: str, guests: Sequence[Guest], nodes: Sequence[str]) -> None:
+        await self._client.effect(
+            "POST",
+            "/cluster/ha/rules",
+            rule=name,
+            type="node-affinity",
+            resources=",".join(_sid(guest) for guest in guests),
+            nodes=",".join(nodes),
+            strict=True,
+            comment="noout keeps a node free for its maintenance; deleted when that is over",
+        )
+
+    async def delete_rule(self, name: str) -> None:
+        await self._client.effect("DELETE", f"/cluster/ha/rules/{name}")
+
+    async def set_failback(self, guest: Guest, on: bool) -> None:
+        await self._client.effect("PUT", f"/cluster/ha/resources/{_sid(guest)}", failback=on)
+
+    async def set_onboot(self, guest: Guest, on: bool) -> None:
+        """Its kept configuration is forgotten whatever the answer: the next look reads what is so."""
+        try:
+            await self._client.effect("PUT", f"{_path(guest)}/config", onboot=on)
+        finally:
+            self._observer.forget(guest.id)
+
+    async def set_crs(self, value: str) -> None:
+        form = {"crs": value} if value else {"delete": "crs"}
+        await self._client.effect("PUT", "/cluster/options", **form)
+
     async def _others(self, node: NodeId) -> Sequence[NodeId]:
         """Online nodes, ``node`` itself last."""
         _, members = parse.membership(await self._client.get("/cluster/status"))
@@ -148,6 +178,10 @@ class PveHypervisor:
 
 def _path(guest: Guest) -> str:
     return f"/nodes/{guest.node.name}/{guest.kind.value}/{guest.id.vmid}"
+
+
+def _sid(guest: Guest) -> str:
+    return guest.ha.sid if guest.ha else f"{parse.SID_PREFIX[guest.kind]}:{guest.id.vmid}"
 
 
 def _said(stderr: str, code: int) -> str:

@@ -114,6 +114,7 @@ class Observer:
             ha_requests=parse.ha_requests(manager),
             running_tasks=tasks,
             migration_network=parse.migration_network(options),
+            crs=parse.crs(options),
         )
 
     # --- nodes -------------------------------------------------------------------------------------------
@@ -301,7 +302,12 @@ class Observer:
             cpu_type=config.cpu_type,
             ha=services.get(f"{parse.SID_PREFIX[kind]}:{vmid}"),
             addresses=config.addresses,
+            uuid=config.uuid,
         )
+
+    def forget(self, guest: GuestId) -> None:
+        """Read its configuration anew at the next look: nothing in a list tells that it was changed."""
+        self._kept.pop(("config", str(guest.vmid)), None)
 
     # --- keeping -----------------------------------------------------------------------------------------
 

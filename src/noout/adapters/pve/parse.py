@@ -197,6 +197,17 @@ def migration_network(options: Any) -> str:
     return found[1] if found else ""
 
 
+def crs(options: Any) -> str:
+    """datacenter.cfg's ``crs`` as one line with its keys sorted: "ha=static,ha-rebalance-on-start=1"; "" when unset."""
+    value = table(options).get("crs")
+    if isinstance(value, Mapping):
+        pairs = {str(key): str(each) for key, each in value.items()}
+    else:
+        parts = [part.strip().partition("=") for part in str(value or "").split(",") if part.strip()]
+        pairs = {key if equals else "ha": each if equals else key for key, equals, each in parts}
+    return ",".join(f"{key}={pairs[key]}" for key in sorted(pairs))
+
+
 # --- high availability -----------------------------------------------------------------------------------
 
 
