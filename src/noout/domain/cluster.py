@@ -68,6 +68,42 @@ class Disk:
     size_bytes: int
     shared: bool
     cdrom: bool = False
+    replicate: bool = True  # taken along by the guest's storage replication, where it has one
+    linked: bool = False  # a linked clone: its base image stays with the template
+
+    @property
+    def path(self) -> bool:
+        """A file, directory or device of the node itself, on no storage."""
+        return not self.storage
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """One network card of a guest."""
+
+    key: str  # "net0"
+    bridge: str
+    tag: int | None = None  # VLAN
+    trunks: bool = False  # several VLANs at once
+    firewall: bool = False  # behind the PVE firewall
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A storage replication job of a guest: ``target`` is a node's name."""
+
+    target: str
+    removing: bool = False  # marked for removal: PVE refuses to migrate to its target
+
+
+@dataclass(frozen=True, slots=True)
+class MappedDevice:
+    """A device given by a cluster-wide mapping. ``lacking``: names of nodes for which the mapping has no device."""
+
+    key: str  # "hostpci0"
+    name: str
+    live: bool = False  # the mapping says that it can be migrated live
+    lacking: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +184,12 @@ class Node:
     pve_version: str = ""
     kernel: str = ""
     cpu_model: str = ""
-    bridges: frozenset[str] = frozenset()
+    bridges: frozenset[str] = frozenset()  # with the SDN networks that work here
     storages: frozenset[str] = frozenset()
     description: str = ""
+    vlan_aware: frozenset[str] = frozenset()  # the bridges that pass VLAN tags on
+    cpu_flags: frozenset[str] = frozenset()
+    cpu_vendor: str = ""
 
 
 class Affinity(StrEnum):
@@ -198,6 +237,7 @@ class MigrationProgress:
     total_bytes: int
     rate_bytes_s: float | None = None
     blackout_ms: int | None = None  # what QEMU calls downtime; only at the end
+    target: str = ""  # the node's name; "" before the log says it
 
 
 @dataclass(frozen=True, slots=True)

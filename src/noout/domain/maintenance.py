@@ -51,6 +51,7 @@ class Move:
     why: str = ""
     failback_off: bool = False  # HA would pull it back from the target: its failback is off while it is away
     ejects: tuple[tuple[str, str], ...] = ()
+    with_conntrack: bool = False  # outside HA: PVE is asked to take the firewall's table of connections along
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ class Observation:
     hardware: HardwareState | None  # of the node in maintenance
     # Guests whose service answered before and answers no more: "task OK, customer down" shows only here.
     silent: frozenset[GuestId] = frozenset()
+    # Guests whose service is asked -> when it last answered; None: not yet since noout was started.
+    answered: Mapping[GuestId, datetime | None] = field(default_factory=dict)
     ok_to_stop: OkToStop | None = None  # Ceph's answer for all OSDs of the host at once, where the step asks for it
     tasks: Mapping[str, Task] = field(default_factory=dict)  # by UPID: the tasks of pending actions
     progress: Mapping[GuestId, MigrationProgress] = field(default_factory=dict)
@@ -165,7 +168,10 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A move that was observed to have happened. ``blackout_ms``: what QEMU said, None where it did not."""
+    """A move that was observed to have happened. ``blackout_ms``: what QEMU said, None where it did not.
+
+    ``arrived``: in which state a guest that ran before was found at its target, where it did not run ("paused").
+    """
 
     guest: GuestId
     name: str
@@ -176,6 +182,7 @@ class Moved:
     finished: datetime
     blackout_ms: int | None
     homeward: bool  # part of the return
+    arrived: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +217,7 @@ class Maintenance:
     seq: int  # of the last event folded
     phase: Phase = Phase.PROPOSED
     fault: Fault | None = None
+    fsid: str = ""  # of the Ceph whose data the node may hold; "" without one
     plan: Plan | None = None
     approved_by: str | None = None
     step: str = ""
