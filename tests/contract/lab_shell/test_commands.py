@@ -145,6 +145,22 @@ def test_without_a_mgr_the_picture_freezes_and_what_it_answers_hangs(lab: Lab) -
     assert lab.json("ceph", "mgr", "stat")["available"] is False
 
 
+def test_a_time_limit_ends_what_hangs_and_changes_nothing_else(lab: Lab) -> None:
+    assert lab.run("timeout", "--kill-after=5", "30", "hostname", node="pve4") == lab.run("hostname", node="pve4")
+    for name in sorted(lab.ceph.mgrs):
+        lab.run("systemctl", "stop", f"ceph-mgr@{name}", node=name)
+    lab.forward(60)
+    assert lab.run("timeout", "--kill-after=5", "30", "ceph", "osd", "df") == (124, "", "", 30.0)
+    for name in ("pve1", "pve2"):
+        lab.run("systemctl", "stop", f"ceph-mon@{name}", node=name)
+    lab.forward(30)
+    for limit_s, exit_code, after_s in ((5, 124, 5.0), (30, 1, 10.0)):
+        outcome = lab.run("timeout", str(limit_s), "ceph", "--connect-timeout", "10", "status")
+        assert (outcome.exit, outcome.after_s) == (exit_code, after_s)
+    for wrong in (["timeout"], ["timeout", "soon", "hostname"], ["timeout", "5"]):
+        assert lab.run(*wrong).exit == 125
+
+
 def test_failing_the_mgr_over(lab: Lab) -> None:
     before = lab.json("ceph", "mgr", "dump")["active_name"]
     assert lab.run("ceph", "mgr", "fail", before).exit == 0

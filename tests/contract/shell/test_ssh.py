@@ -14,7 +14,7 @@ from noout.adapters.ceph import CephCli
 from noout.adapters.clock import SystemClock
 from noout.adapters.shell import SshHost, SshShell
 from noout.domain.cluster import NodeId
-from noout.domain.errors import Broken, Retryable, UnknownOutcome, Untrusted
+from noout.domain.errors import Broken, Forbidden, Retryable, UnknownOutcome, Untrusted
 from noout.lab.clock import ManualClock
 from noout.lab.wire.ssh import Place, private_key, serve_ssh
 from noout.lab.world.build import build_world
@@ -109,13 +109,22 @@ async def test_a_connection_that_died_is_made_anew(rack: Rack) -> None:
     assert (await rack.shell.run(PVE1, ["hostname"])).stdout == "pve1\n"
 
 
-async def test_a_command_that_hangs_may_have_run(rack: Rack) -> None:
+async def test_a_command_that_hangs_is_ended_on_the_node_and_may_have_run(rack: Rack) -> None:
     assert rack.cluster.ceph is not None
     for mgr in rack.cluster.ceph.mgrs.values():
         mgr.running = False  # then the mgr's commands hang
-    with pytest.raises(UnknownOutcome, match="pve1"):
-        await rack.shell.run(PVE1, ["ceph", "osd", "df", "--format", "json"], timeout_s=0.3)
+    with pytest.raises(UnknownOutcome, match=r"pve1.*within 7 s: it was ended there"):
+        await rack.shell.run(PVE1, ["ceph", "osd", "df", "--format", "json"], timeout_s=6.5)
     assert (await rack.shell.run(PVE1, ["hostname"])).exit == 0
+
+
+async def test_what_the_forced_command_refuses_is_told_as_a_missing_right(rack: Rack) -> None:
+    said = "noout-shell: refused: not a ceph command that is allowed"
+    rack.laws.fault(rack.cluster, "shell-error", pattern="osd set-group", text=said, exit=126)
+    ceph = CephCli(rack.shell, [PVE1, PVE2], SystemClock())
+    with pytest.raises(Forbidden, match="noout-shell: refused") as caught:
+        await ceph.set_host_flags("pve3", frozenset({"noout"}))
+    assert "syslog" in caught.value.remedy
 
 
 async def test_another_host_key_is_not_trusted(rack: Rack) -> None:

@@ -200,6 +200,12 @@ def _failure(node: NodeId, argv: Sequence[str], done: Completed) -> NooutError:
         return Forbidden(
             what, privilege="ceph caps", remedy="give the keyring that `ceph` uses there the caps for this command"
         )
+    if done.exit == 126:
+        return Forbidden(
+            what,
+            privilege="noout-shell",
+            remedy="see that node's syslog, and what its authorized_keys allows noout's key",
+        )
     if done.exit == 127:
         return Broken(what, remedy="run it on a node where Ceph is installed")
     return Refused(what)

@@ -1,12 +1,15 @@
 """The Shell port over SSH: one connection a node, kept; host keys only from the given file; no user configuration.
 
-``argv`` is quoted word by word, so that the remote shell interprets nothing of it. When a connection breaks or time
-runs out after a command was sent, it may have run: UnknownOutcome. Before that, Retryable.
+``argv`` is quoted word by word, so that the remote shell interprets nothing of it. Every command runs under
+``timeout`` on the node: what hangs there (a ``ceph`` that no mon or mgr answers) ends there, also when the connection
+is gone. When a connection breaks or time runs out after a command was sent, it may have run: UnknownOutcome. Before
+that, Retryable.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +24,9 @@ from noout.ports import Completed
 
 CONNECT_TIMEOUT_S = 10.0
 KEEPALIVE_S = 15
+KILL_AFTER_S = 5  # between the remote SIGTERM and SIGKILL
+ANSWER_S = 2.0  # for the remote time-out's own answer to arrive
+TIMED_OUT, KILLED = 124, 137  # exit codes of timeout(1)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ class SshShell:
     async def run(self, node: NodeId, argv: Sequence[str], *, timeout_s: float = 30.0) -> Completed:
         if not argv:
             raise ValueError("no command")
-        command = shlex.join(argv)
+        limit_s = max(1, math.ceil(timeout_s))
+        command = shlex.join(["timeout", f"--kill-after={KILL_AFTER_S}", str(limit_s), *argv])
         # A kept connection may have died unnoticed; opening a channel shows it before anything ran: connect anew.
         for fresh in (False, True):
             connection = await self._connection(node, fresh)
@@ -69,7 +76,7 @@ class SshShell:
                 connection.abort()
                 raise _unknown(node, argv, _words(error)) from None
             else:
-                return await self._finish(node, argv, process, timeout_s)
+                return await self._finish(node, argv, process, limit_s)
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
@@ -81,17 +88,20 @@ class SshShell:
     # --- inside ------------------------------------------------------------------------------------------
 
     async def _finish(
-        self, node: NodeId, argv: Sequence[str], process: asyncssh.SSHClientProcess[str], timeout_s: float
+        self, node: NodeId, argv: Sequence[str], process: asyncssh.SSHClientProcess[str], limit_s: int
     ) -> Completed:
+        late = f"not finished within {limit_s} s"
         try:
-            done = await process.wait(check=False, timeout=timeout_s)
+            done = await process.wait(check=False, timeout=limit_s + KILL_AFTER_S + ANSWER_S)
         except (asyncssh.TimeoutError, TimeoutError):
             process.close()
-            raise _unknown(node, argv, f"not finished within {timeout_s:g} s") from None
+            raise _unknown(node, argv, f"{late}, and the node does not say that it was ended") from None
         except (asyncssh.ConnectionLost, asyncssh.DisconnectError, OSError) as error:
             raise _unknown(node, argv, f"the connection broke while it ran ({_words(error)})") from None
         if done.exit_status is None or done.exit_status < 0:
             raise _unknown(node, argv, "it ended without an exit code")
+        if done.exit_status in (TIMED_OUT, KILLED):
+            raise _unknown(node, argv, f"{late}: it was ended there")
         return Completed(done.exit_status, str(done.stdout or ""), str(done.stderr or ""))
 
     async def _connection(self, node: NodeId, fresh: bool) -> asyncssh.SSHClientConnection:

@@ -32,6 +32,8 @@ def run_command(laws: Laws, cluster: Cluster, node: str, argv: list[str]) -> Out
     laws.advance()
     if not argv:
         return Outcome(0)
+    if argv[0] == "timeout":
+        return _limited(laws, cluster, node, argv[1:])
     if (refused := laws.shell_error(cluster, " ".join(argv))) is not None:
         return Outcome(refused[0], "", f"{refused[1]}\n")
     name = argv[0].rsplit("/", 1)[-1]
@@ -42,6 +44,21 @@ def run_command(laws: Laws, cluster: Cluster, node: str, argv: list[str]) -> Out
         return command(laws, cluster, node, argv[1:])
     except LawError as refusal:
         return Outcome(255, "", f"{refusal.message}\n")
+
+
+def _limited(laws: Laws, cluster: Cluster, node: str, args: list[str]) -> Outcome:
+    """``timeout [--kill-after=N] SECONDS COMMAND...``: what would hang longer ends with 124 when the time is up."""
+    rest = args[1:] if args[:1] and args[0].startswith("--kill-after=") else args
+    try:
+        limit_s = float(rest[0])
+    except (IndexError, ValueError):
+        return Outcome(125, "", f"timeout: invalid time interval {' '.join(rest[:1])!r}\n")
+    if not rest[1:]:
+        return Outcome(125, "", "timeout: missing operand\n")
+    outcome = run_command(laws, cluster, node, rest[1:])
+    if outcome.after_s is not None and outcome.after_s <= limit_s:
+        return outcome
+    return Outcome(124, after_s=limit_s)
 
 
 # --- Proxmox VE ---------------------------------------------------------------------------------------------
