@@ -107,6 +107,10 @@ class ClusterSettings(_Table):
     entrypoints: list[HttpsUrl] = Field(min_length=1)
     token_file: Path | None = None
     token: str | None = Field(default=None, repr=False)
+    user: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s!]+$")  # instead of a token: user@realm
+    password_file: Path | None = None
+    password: str | None = Field(default=None, repr=False)
+    accept_version: str | None = Field(default=None, pattern=r"^\d+\.\d+$")
     fingerprint: Fingerprint | None = None
     fingerprints: dict[str, Fingerprint] = {}  # "host:port" -> fingerprint
     ca: Path | None = None
@@ -286,9 +290,9 @@ def _check_secrets(settings: Settings) -> None:
     """Literal secrets are for a lab's own file only; every cluster needs one way to know its server and itself."""
     for name, cluster in settings.clusters.items():
         where = f"{settings.path}: key clusters.{name}"
-        if cluster.token is None and cluster.token_file is None:
-            raise UsageError(f"{where}: neither token_file nor token is set", remedy="set token_file")
+        _check_login(where, cluster)
         literal = [f"clusters.{name}.token"] if cluster.token else []
+        literal += [f"clusters.{name}.password"] if cluster.password else []
         literal += [f"clusters.{name}.bmc.{node}.password" for node, bmc in cluster.bmc.items() if bmc.password]
         if literal and settings.lab is None:
             raise UsageError(
@@ -298,6 +302,24 @@ def _check_secrets(settings: Settings) -> None:
         for node, bmc in cluster.bmc.items():
             if bmc.password is None and bmc.password_file is None:
                 raise UsageError(f"{where}.bmc.{node}: password_file is missing", remedy="set it")
+
+
+def _check_login(where: str, cluster: ClusterSettings) -> None:
+    """One way in: a token, or a user and a password."""
+    token = cluster.token is not None or cluster.token_file is not None
+    password = cluster.password is not None or cluster.password_file is not None
+    if token and (cluster.user or password):
+        raise UsageError(f"{where}: both a token and a user are set", remedy="keep one; a token can be given less")
+    if cluster.user and not password:
+        raise UsageError(
+            f"{where}: user is set and password_file is missing", remedy="set password_file, or token_file"
+        )
+    if password and not cluster.user:
+        raise UsageError(f"{where}: password_file is set and user is missing", remedy='set user = "NAME@REALM"')
+    if not token and not cluster.user:
+        raise UsageError(
+            f"{where}: neither token_file nor token is set", remedy="set token_file (or user and password_file)"
+        )
 
 
 def secret(settings: Settings, literal: str | None, file: Path | None, key: str) -> str:

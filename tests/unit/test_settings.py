@@ -21,3 +21,27 @@ def test_no_secret_is_sent_over_plain_http() -> None:
     board = {**cluster, "bmc": {"pve1": {**BMC, "url": "http://bmc1.example.net"}}}
     with pytest.raises(UsageError, match=r"bmc.pve1.url: must begin with https"):
         parse({"clusters": {"ams1": board}}, Path("noout.toml"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({}, "neither token_file nor token"),
+        ({"user": "noout@pve"}, "password_file is missing"),
+        ({"password_file": "p"}, "user is missing"),
+        ({"user": "noout@pve", "password_file": "p", "token_file": "t"}, "both a token and a user"),
+        ({"user": "noout", "password_file": "p"}, r"clusters.ams1.user"),
+        ({"user": "noout@pve!control", "password_file": "p"}, r"clusters.ams1.user"),
+        ({"user": "noout@pve", "password": "literal"}, r"clusters.ams1.password holds a secret"),
+        ({"token_file": "t", "accept_version": "9.3.1"}, r"clusters.ams1.accept_version"),
+    ],
+)
+def test_a_cluster_has_one_way_in(keys: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        parse({"clusters": {"ams1": {"entrypoints": ["https://pve1:8006"], **keys}}}, Path("noout.toml"))
+    assert "literal" not in str(caught.value)
+
+
+def test_a_user_and_a_password_file_are_a_way_in() -> None:
+    keys = {"entrypoints": ["https://pve1:8006"], "user": "noout@pve", "password_file": "p"}
+    assert parse({"clusters": {"ams1": keys}}, Path("noout.toml")).clusters["ams1"].user == "noout@pve"

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 
-from noout.domain.errors import NooutError
+from noout.domain.errors import NooutError, Untrusted
 
 URLS_MAX = 1000
 
@@ -114,9 +114,9 @@ class Channel:
                 **extra,
             )
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
-            raise _untrusted(error) or NotSent(_words(error)) from error
+            raise _untrusted(error, self.server.address) or NotSent(_words(error)) from error
         except httpx2.HTTPError as error:
-            raise _untrusted(error) or AnswerLost(_words(error)) from error
+            raise _untrusted(error, self.server.address) or AnswerLost(_words(error)) from error
         return Answer(
             response.status_code,
             response.reason_phrase,
@@ -139,12 +139,18 @@ class Channel:
             await client.aclose()
 
 
-def _untrusted(error: BaseException) -> NooutError | None:
-    """Our own error from within the handshake, should a library have wrapped it."""
+def _untrusted(error: BaseException, address: str) -> NooutError | None:
+    """Our own error from within the handshake, should a library have wrapped it; or the CA's verdict, which no other
+    try will change."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, NooutError):
             return cause
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Untrusted(
+                f"{address} showed a certificate that is not trusted: {cause.verify_message}; nothing was sent",
+                remedy="name the CA that signed it (ca) or pin its fingerprint in the configuration",
+            )
         cause = cause.__cause__ or cause.__context__
     return None
 

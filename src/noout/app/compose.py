@@ -16,6 +16,7 @@ from noout.adapters.probe.instants import InstantProber
 from noout.adapters.probe.tcp import TcpProber
 from noout.adapters.pve.client import PveClient
 from noout.adapters.pve.hypervisor import PveHypervisor
+from noout.adapters.pve.login import TicketLogin
 from noout.adapters.shell.ssh import SshHost, SshShell
 from noout.adapters.store.sql import SqlStore
 from noout.adapters.tls import context_for
@@ -166,6 +167,9 @@ def _pve(settings: Settings, name: str, cluster: ClusterSettings, clock: Clock) 
         pin = cluster.fingerprints.get(address, cluster.fingerprint)
         ca = settings.file(cluster.ca) if cluster.ca else None
         servers.append(Server(url, context_for(address, pin, ca)))
+    if cluster.user is not None:
+        password = secret(settings, cluster.password, cluster.password_file, f"clusters.{name}.password_file")
+        return PveClient(name, servers, TicketLogin(name, cluster.user, password, clock), clock)
     token = secret(settings, cluster.token, cluster.token_file, f"clusters.{name}.token_file")
     return PveClient(name, servers, token, clock)
 

@@ -6,17 +6,17 @@ Asked once, before a maintenance is opened; a plan, which changes nothing, may b
 from __future__ import annotations
 
 from noout.app.compose import Installation
+from noout.app.support import support_in
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.errors import Refused
 
-PVE_OLDEST = 9  # before it HA had groups instead of rules, which are not read
 CEPH_STORAGES = frozenset({"rbd", "cephfs"})
 
 
 async def require_fit(found: Installation, state: ClusterState, node: NodeId) -> None:
     """UsageError without a BMC; Refused for an untried version, and where OSDs of the node might be overlooked."""
     found.bmc(node)  # only it can prove that the power is off
-    _version(state)
+    _version(found, state)
     ceph = found.cephs.get(node.cluster)
     if ceph is None:
         _no_ceph_overlooked(found, state)
@@ -42,14 +42,26 @@ async def require_fit(found: Installation, state: ClusterState, node: NodeId) ->
         )
 
 
-def _version(state: ClusterState) -> None:
-    major = state.version.partition(".")[0]
-    if not major.isdigit() or int(major) < PVE_OLDEST:
-        version = state.version or "of an unknown version"
-        raise Refused(
-            f"{state.name} runs Proxmox VE {version}; noout acts on {PVE_OLDEST} and later",
-            remedy="`noout plan` and `--mode advise` work; upgrade the cluster for the rest",
+def _version(found: Installation, state: ClusterState) -> None:
+    support = support_in(state)
+    accepted = found.settings.clusters[state.name].accept_version
+    if support.acts(accepted):
+        return
+    remedy = "`noout plan` and `--mode advise` work"
+    if support.kind == "unrecorded":
+        remedy += (
+            "; when you have compared what noout shows with what you see, and moved a guest of your own in step mode: "
+            f'set [clusters.{state.name}] accept_version = "{support.minor}"'
         )
+        if accepted is not None:
+            remedy += f' (it says "{accepted}")'
+    else:
+        remedy += "; upgrade the cluster for the rest"
+    raise Refused(
+        f"{state.name} runs Proxmox VE {state.version or 'of an unknown version'}, on which noout changes nothing: "
+        f"{support.sentence}",
+        remedy=remedy,
+    )
 
 
 def _no_ceph_overlooked(found: Installation, state: ClusterState) -> None:

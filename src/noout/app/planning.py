@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from noout.app.compose import Installation
 from noout.app.naming import resolve
 from noout.app.runbook import Section, runbook
 from noout.app.snapshot import Snapshot
+from noout.app.support import version_caution
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.maintenance import Plan
@@ -34,6 +35,9 @@ async def look_and_plan(found: Installation, node: NodeId) -> Planned:
     known = found.cephs.get(node.cluster)
     ceph = await known.observe() if known is not None else None
     plan = make_plan(cluster, ceph, node, now=found.clock.now(), policy=found.policy)
+    accepted = found.settings.clusters[node.cluster].accept_version
+    if (caution := version_caution(cluster, accepted)) is not None:
+        plan = replace(plan, cautions=(*plan.cautions, caution))
     return Planned(plan, cluster, ceph, found.crush_host(node))
 
 
@@ -47,4 +51,6 @@ def plan_from_snapshot(document: Snapshot, text: str) -> Planned:
     node = resolve([each.id for cluster in document.clusters for each in cluster.state.nodes], text)
     cluster = next(each for each in document.clusters if each.state.name == node.cluster)
     plan = make_plan(cluster.state, cluster.ceph, node, now=cluster.state.at, policy=Policy())
+    if (caution := version_caution(cluster.state, None)) is not None:
+        plan = replace(plan, cautions=(*plan.cautions, caution))
     return Planned(plan, cluster.state, cluster.ceph, node.name if cluster.ceph is not None else None)

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from noout.adapters.clock import SystemClock
-from noout.adapters.http import Channel, NotSent, Server
+from noout.adapters.http import Channel, Server
 from noout.adapters.pve import PveClient
+from noout.adapters.pve.login import TicketLogin
 from noout.adapters.tls import context_for, pinned, plain, shown, trusting
 from noout.domain.errors import Broken, Untrusted
 from noout.lab.wire.tls import Certificate, self_signed
@@ -32,7 +33,7 @@ class Heard:
 
 
 @asynccontextmanager
-async def tls_server(certificate: Certificate) -> AsyncIterator[Heard]:
+async def tls_server(certificate: Certificate, host: str = "127.0.0.1") -> AsyncIterator[Heard]:
     heard = Heard()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,7 +49,7 @@ async def tls_server(certificate: Certificate) -> AsyncIterator[Heard]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=certificate.server_context())
+    server = await asyncio.start_server(serve, host, 0, ssl=certificate.server_context())
     heard.port = server.sockets[0].getsockname()[1]
     async with server:
         yield heard
@@ -96,9 +97,35 @@ async def test_another_certificate_gets_no_byte(certificate: Certificate, anothe
 async def test_an_unknown_certificate_without_a_pin_is_not_trusted(certificate: Certificate) -> None:
     async with tls_server(certificate) as heard:
         channel = Channel(Server(f"https://127.0.0.1:{heard.port}", trusting()))
-        with pytest.raises(NotSent, match=r"(?i)certificate"):
+        with pytest.raises(Untrusted, match=r"self-signed") as caught:
             await channel.ask("GET", "/")
         await channel.close()
+    assert heard.data == b""
+    assert "fingerprint" in caught.value.remedy
+
+
+async def test_a_password_does_not_reach_a_wrong_server_either(certificate: Certificate, another: Certificate) -> None:
+    """Nor does the next entry point get to be asked: somebody should look first."""
+    async with tls_server(another) as wrong, tls_server(certificate) as right:
+        pin = pinned(certificate.fingerprint, "pve1:8006")
+        servers = [Server(f"https://127.0.0.1:{heard.port}", pin) for heard in (wrong, right)]
+        login = TicketLogin("ams1", "noout@pve", "top-secret", SystemClock())
+        pve = PveClient("ams1", servers, login, SystemClock(), retries=0)
+        with pytest.raises(Untrusted):
+            await pve.get("/version")
+        await pve.close()
+    assert (wrong.data, right.data) == (b"", b"")
+
+
+async def test_a_certificate_of_the_ca_for_another_host_gets_no_byte(certificate: Certificate, tmp_path: Path) -> None:
+    """With a CA the name counts too: the certificate of one node (or of anything else that CA signed) is not all."""
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(certificate.pem)
+    async with tls_server(certificate, "127.0.0.2") as heard:
+        pve = PveClient("ams1", [Server(f"https://127.0.0.2:{heard.port}", trusting(ca))], "u@pve!t=s", SystemClock())
+        with pytest.raises(Untrusted, match=r"(?i)mismatch"):
+            await pve.get("/version")
+        await pve.close()
     assert heard.data == b""
 
 

@@ -91,6 +91,30 @@ async def test_an_older_version_and_a_node_without_a_bmc_are_refused(lab: LabSit
 
 
 @virtual
+async def test_a_version_that_was_not_recorded_is_acted_on_only_where_it_was_accepted(
+    lab: LabSite, found: Installation
+) -> None:
+    ahead = replace(await lab.hypervisor.observe(), version="9.3.1")
+    with pytest.raises(Refused, match=r"9\.3 was not recorded") as refused:
+        await require_fit(found, ahead, PVE3)
+    assert '[clusters.ams1] accept_version = "9.3"' in refused.value.remedy
+
+    def accepting(version: str) -> None:
+        clusters = found.settings.clusters
+        accepted = {**clusters, "ams1": clusters["ams1"].model_copy(update={"accept_version": version})}
+        found.settings = found.settings.model_copy(update={"clusters": accepted})
+
+    accepting("9.4")
+    with pytest.raises(Refused, match=r"9\.3 was not recorded"):
+        await require_fit(found, ahead, PVE3)
+    accepting("9.3")
+    await require_fit(found, ahead, PVE3)
+    accepting("8.4")
+    with pytest.raises(Refused, match="HA groups"):
+        await require_fit(found, replace(ahead, version="8.4.1"), PVE3)
+
+
+@virtual
 async def test_the_technician_is_told_of_no_data_where_the_run_found_none(lab: LabSite, found: Installation) -> None:
     opened = Maintenance("m1", PVE3, "fans", Mode.AUTO, found.clock.now(), "anna", 1)
     look = Maintenances(found).look

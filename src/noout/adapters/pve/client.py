@@ -1,7 +1,8 @@
-"""The HTTP of Proxmox VE: entry points, the token, retries for reading, and errors in our own words.
+"""The HTTP of Proxmox VE: entry points, logging in, retries for reading, and errors in our own words.
 
 Reading is repeated within bounds and on every entry point. An effect is asked for once: it goes to another entry
-point only when the first cannot have done anything, and a lost answer is UnknownOutcome.
+point only when the first cannot have done anything, and a lost answer is UnknownOutcome. An answer of 401 comes before
+anything is looked at, so after it one new login may be tried, for an effect too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from noout.adapters.http import Answer, AnswerLost, Channel, NotSent, Server
+from noout.adapters.pve.login import Login, TokenLogin
 from noout.domain.errors import Broken, Forbidden, NooutError, Refused, Retryable, UnknownOutcome
 from noout.ports import Clock
 
@@ -19,6 +21,8 @@ API = "/api2/json"
 NOT_REACHED = 595  # pveproxy had no connection to the node the call is about: nothing was done
 LOST_BEHIND = (596, 597, 599)  # ... it had one, and lost it
 
+# Said before anything is written, by a node that has lost the rest of its cluster.
+_NO_QUORUM = re.compile(r"cluster not ready - no quorum")
 _PERMISSION = re.compile(r"Permission check failed(?: \((?P<path>[^,()]+), (?P<privilege>[^()]+)\))?")
 # 500 messages after which the call may still have been carried out.
 _MAYBE_DONE = re.compile(r"time(d )?[ -]?out|broken pipe|connection (reset|closed)|input/output error|internal", re.I)
@@ -38,18 +42,22 @@ class Gone(Refused):
     """The guest (or task) is not where it was asked for."""
 
 
+class _NotLoggedIn(Exception):
+    """Nobody to log in at here: the request itself was never made."""
+
+
 class PveClient:
     """Calls to one cluster through any of its ``servers`` (entry points), the last good one first.
 
-    ``token`` is ``user@realm!name=uuid``; it goes into one header and nowhere else. ``retries``: how often reading
-    is tried again over all entry points, waiting ``pause_s`` (doubling) in between.
+    ``login``: how noout makes itself known; a text is an API token, ``user@realm!name=uuid``. ``retries``: how often
+    reading is tried again over all entry points, waiting ``pause_s`` (doubling) in between.
     """
 
     def __init__(
         self,
         name: str,
         servers: Sequence[Server],
-        token: str,
+        login: str | Login,
         clock: Clock,
         *,
         retries: int = 2,
@@ -61,12 +69,16 @@ class PveClient:
         self.clock = clock
         self._retries = retries
         self._pause_s = pause_s
-        headers = {"Authorization": f"PVEAPIToken={token}"}
-        self._channels = [Channel(server, headers.copy) for server in servers]
+        self._login: Login = TokenLogin(login) if isinstance(login, str) else login
+        self._channels = [Channel(server) for server in servers]
         self._good = 0  # index of the entry point that answered last
 
     async def get(self, path: str, **query: Any) -> Any:
         """``data`` of a GET. Raises Retryable, Refused, Forbidden or Broken."""
+        return (await self.get_whole(path, **query)).get("data")
+
+    async def get_whole(self, path: str, **query: Any) -> Mapping[str, Any]:
+        """As ``get``, with what some answers say beside ``data`` (``changes`` of a node's network)."""
         pause_s = self._pause_s
         for attempt in range(self._retries + 1):
             try:
@@ -81,23 +93,57 @@ class PveClient:
     async def effect(self, method: str, path: str, /, **form: Any) -> Any:
         """``data`` of a POST, PUT or DELETE, asked for once. Raises UnknownOutcome when the answer was lost."""
         not_reached: list[str] = []
+        refusal: NooutError | None = None
         for channel in self._in_order():
             try:
-                answer = await channel.ask(method, API + path, form=_params(form) or None)
-            except NotSent as error:
+                answer = await self._ask(channel, method, path, form=_params(form) or None)
+            except (NotSent, _NotLoggedIn) as error:
                 not_reached.append(f"{channel.server.address}: {error}")
                 continue
             except AnswerLost as error:
                 raise self._unknown(method, path, f"{channel.server.address}: {error}") from error
-            self._good = self._channels.index(channel)
             if answer.status == NOT_REACHED:
                 not_reached.append(f"{channel.server.address}: {answer.reason}")
                 continue
+            if answer.status == 500 and _NO_QUORUM.search(_message(answer)):
+                refusal = self._refusal(method, path, answer, _message(answer))
+                continue
+            self._good = self._channels.index(channel)
             return self._effect_data(method, path, answer)
-        raise Retryable(
+        raise refusal or Retryable(
             f"{self.name}: {method} {path} was not done: no entry point reached it ({'; '.join(not_reached)})",
             remedy="check the network to the nodes and that pveproxy runs",
         )
+
+    async def find_quorum(self) -> bool:
+        """Turn to an entry point whose node is in the quorate part of the cluster; False when none says so.
+
+        A node that was cut off goes on answering, from what it knew when it was.
+        """
+        for channel in self._in_order():
+            try:
+                answer = await self._ask(channel, "GET", "/cluster/status")
+            except (NotSent, AnswerLost, _NotLoggedIn):
+                continue
+            rows = (_json(answer) or {}).get("data") if answer.status == 200 else None
+            told = [row for row in rows or () if isinstance(row, dict) and row.get("type") == "cluster"]
+            if any(str(row.get("quorate")) == "1" for row in told):
+                self._good = self._channels.index(channel)
+                return True
+        return False
+
+    async def try_each(self, path: str) -> Mapping[str, str]:
+        """GET ``path`` once of every entry point: its address -> why it gave no answer, "" for those that did."""
+        return {channel.server.address: await self._try(channel, path) for channel in self._channels}
+
+    async def _try(self, channel: Channel, path: str) -> str:
+        try:
+            answer = await self._ask(channel, "GET", path)
+        except (NotSent, AnswerLost, _NotLoggedIn) as error:
+            return str(error)
+        except NooutError as error:
+            return error.message
+        return "" if answer.status == 200 else f"{answer.status} {_message(answer)}".rstrip()
 
     async def close(self) -> None:
         for channel in self._channels:
@@ -108,30 +154,57 @@ class PveClient:
     def _in_order(self) -> list[Channel]:
         return self._channels[self._good :] + self._channels[: self._good]
 
-    async def _read_anywhere(self, path: str, query: Mapping[str, str]) -> Any:
+    async def _ask(
+        self,
+        channel: Channel,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request, logged in; a second one after a 401 where a new login may help."""
+        headers = await self._headers(channel, method)
+        answer = await channel.ask(method, API + path, query=query, form=form, headers=headers)
+        if answer.status == 401 and self._login.refused(headers):
+            headers = await self._headers(channel, method)
+            answer = await channel.ask(method, API + path, query=query, form=form, headers=headers)
+        return answer
+
+    async def _headers(self, channel: Channel, method: str) -> Mapping[str, str]:
+        try:
+            return await self._login.headers(channel, method)
+        except (NotSent, AnswerLost, Retryable) as error:
+            raise _NotLoggedIn(f"no login: {error}") from error
+
+    async def _read_anywhere(self, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
         failures: list[str] = []
         for channel in self._in_order():
             try:
-                answer = await channel.ask("GET", API + path, query=query)
-            except (NotSent, AnswerLost) as error:
+                answer = await self._ask(channel, "GET", path, query=query)
+            except (NotSent, AnswerLost, _NotLoggedIn) as error:
                 failures.append(f"{channel.server.address}: {error}")
                 continue
             if answer.status == NOT_REACHED or answer.status in LOST_BEHIND:
                 failures.append(f"{channel.server.address}: {answer.status} {answer.reason}".rstrip())
                 continue
             self._good = self._channels.index(channel)
-            return self._read_data(path, answer)
+            try:
+                return self._read_data(path, answer)
+            except Retryable:  # its daemons may be at fault: another node is asked when it is tried again
+                self._good = (self._good + 1) % len(self._channels)
+                raise
         raise Retryable(
             f"{self.name}: no entry point answered GET {path} ({'; '.join(failures)})",
             remedy="check the network to the nodes and that pveproxy runs",
         )
 
-    def _read_data(self, path: str, answer: Answer) -> Any:
+    def _read_data(self, path: str, answer: Answer) -> Mapping[str, Any]:
         if answer.status == 200:
             data = _json(answer)
             if data is None:
                 raise Retryable(f"{self.name}: GET {path} was answered with something that is not JSON")
-            return data.get("data")
+            return data
         message = _message(answer)
         known = any(pattern.search(message) for pattern, _ in _REMEDIES)
         if answer.status >= 500 and answer.status != 501 and not (known and answer.status == 500):
@@ -160,8 +233,8 @@ class PveClient:
         what = f"{self.name}: {method} {path}"
         if answer.status == 401:
             return Broken(
-                f"{self.name} did not accept the API token ({message or 'no reason given'})",
-                remedy="check the token file: user@realm!name=secret, not expired, user enabled",
+                f"{self.name} did not accept {self._login.what} ({message or 'no reason given'})",
+                remedy=self._login.refusal_remedy,
             )
         if answer.status == 403:
             return self._forbidden(what, message)
@@ -186,7 +259,7 @@ class PveClient:
             f"{what}: {message}",
             privilege=privilege,
             path=path,
-            remedy=f"give the token (and its user) {privilege} on {path}" if privilege else "check the token's role",
+            remedy=f"give noout's user (and its token) {privilege} on {path}" if privilege else "check the role",
         )
 
 

@@ -36,7 +36,11 @@ class PveHypervisor:
         return {path: names for path, names in held.items() if names}
 
     async def observe(self) -> ClusterState:
-        return await self._observer.observe()
+        """Where the entry point turns out to be cut off from the cluster, another one is looked for."""
+        state = await self._observer.observe()
+        if not state.quorate and await self._client.find_quorum():
+            state = await self._observer.observe()
+        return state
 
     async def precondition(self, guest: Guest, target: NodeId) -> Precondition:
         """PVE's own answer. Its ``allowed_nodes`` names offline nodes too and ``not_allowed_nodes`` holds empty
