@@ -142,9 +142,36 @@ class Guest:
     addresses: tuple[str, ...] = ()
     uuid: str = ""  # the SMBIOS UUID that the machine sees from within; "" for a container
 
+    qmp_status: str = ""  # QEMU's own word where there is one: "paused", "io-error", "prelaunch" ...
+    nics: tuple[Nic, ...] = ()
+    cpu_flags: frozenset[str] = frozenset()  # asked for beyond its CPU type: "aes", "pcid"
+    not_live: tuple[str, ...] = ()  # settings with which PVE migrates it only while it is stopped: "amd-sev"
+    mapped: tuple[MappedDevice, ...] = ()
+    snapshots: tuple[str, ...] = ()
+    kept: tuple[Disk, ...] = ()  # local volumes that only its snapshots refer to: saved RAM, old disks, ISOs
+    replicas: tuple[Replica, ...] = ()
+
     @property
     def running(self) -> bool:
         return self.status is GuestStatus.RUNNING
+
+    @property
+    def alive(self) -> bool:
+        """It has a process: it runs, or a VM is paused, which PVE moves live and leaves paused."""
+        return self.running or (self.kind is GuestKind.QEMU and self.status is GuestStatus.PAUSED)
+
+    @property
+    def firewalled(self) -> bool:
+        return any(nic.firewall for nic in self.nics)
+
+    @property
+    def carried(self) -> tuple[Disk, ...]:
+        """Every local volume that goes where the guest goes, those of its snapshots included."""
+        return (*self.local_disks, *(disk for disk in self.kept if not disk.cdrom))
+
+    def replicated_to(self, node: str) -> bool:
+        """Whether that node holds a copy of its replicated disks."""
+        return any(each.target == node for each in self.replicas)
 
     @property
     def local_disks(self) -> tuple[Disk, ...]:
@@ -256,6 +283,7 @@ class ClusterState:
     ha_requests: tuple[tuple[str, str], ...] = ()  # (node, "maintenance")
     running_tasks: tuple[Task, ...] = ()
     migration_network: str = ""
+    vnets: tuple[tuple[str, str], ...] = ()  # (SDN network, its zone); a node where it works has it as a bridge
     crs: str = ""  # how HA places and rebalances, as datacenter.cfg says it, keys sorted; "" when unset
 
     def node(self, node: NodeId) -> Node | None:
