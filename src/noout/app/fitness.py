@@ -13,14 +13,17 @@ from noout.domain.errors import Refused
 CEPH_STORAGES = frozenset({"rbd", "cephfs"})
 
 
-async def require_fit(found: Installation, state: ClusterState, node: NodeId) -> None:
-    """UsageError without a BMC; Refused for an untried version, and where OSDs of the node might be overlooked."""
+async def require_fit(found: Installation, state: ClusterState, node: NodeId) -> str:
+    """The fsid of the Ceph whose data the node may hold; "" without one.
+
+    Raises UsageError without a BMC; Refused for an untried version, and where OSDs of the node might be overlooked.
+    """
     found.bmc(node)  # only it can prove that the power is off
     _version(found, state)
     ceph = found.cephs.get(node.cluster)
     if ceph is None:
         _no_ceph_overlooked(found, state)
-        return
+        return ""
     machines, seen = await ceph.osd_machines(), await ceph.observe()
     host = found.crush_host(node)
     here = {osd for osd, machine in machines.items() if machine == node.name}
@@ -40,6 +43,7 @@ async def require_fit(found: Installation, state: ClusterState, node: NodeId) ->
             f"CRUSH host {host} is not {node} alone: osd.{foreign[0]} runs on {machines[foreign[0]]}",
             remedy=f"correct [clusters.{node.cluster}.ceph] hosts",
         )
+    return seen.fsid
 
 
 def _version(found: Installation, state: ClusterState) -> None:

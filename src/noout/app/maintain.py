@@ -14,13 +14,16 @@ from noout.app.touch import Sight
 from noout.codec import encode
 from noout.domain.ceph import CephState
 from noout.domain.cluster import NodeId
-from noout.domain.errors import NooutError, Refused, UsageError
+from noout.domain.errors import NooutError, Refused, Superseded, UsageError
 from noout.domain.hardware import Fault, HardwareState
 from noout.domain.journal import Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Mode, Plan
 from noout.run.fold import fold, fold_one
 from noout.run.touched import touched
 
+OPENINGS = "openings"  # the stream in which all openings of an installation stand in line
+CLAIM_S = 120.0
+CLAIMS_SEEN = 20
 FOLLOW_EVERY_S = 0.5  # wall seconds between two looks at the journal, for people who watch
 
 
@@ -49,17 +52,42 @@ class Maintenances:
             raise UsageError(f"there is no maintenance {maintenance}", remedy=f"see `noout status` ({known})")
         return found
 
-    async def running(self, node: NodeId) -> Maintenance | None:
-        """The open maintenance of this node; Refused when another node of its cluster is in maintenance."""
-        for each in await self.all():
-            if each.open and each.node == node:
+    async def running(self, node: NodeId, fsid: str = "") -> Maintenance | None:
+        """The open maintenance of this node; Refused when another node of its cluster, or of its Ceph, is in one."""
+        open_ones = [each for each in await self.all() if each.open]
+        for each in open_ones:
+            if each.node == node:
                 return each
-            if each.open and each.node.cluster == node.cluster:
+        for each in open_ones:
+            if each.node.cluster == node.cluster or (fsid and each.fsid == fsid):
+                shared = "cluster" if each.node.cluster == node.cluster else f"Ceph ({fsid})"
                 raise Refused(
-                    f"{each.node} is in maintenance ({each.id}): one at a time in a cluster",
+                    f"{each.node} is in maintenance ({each.id}): one at a time in a {shared}",
                     remedy=f"finish or abort it first: noout status {each.id}",
                 )
         return None
+
+    async def _claim(self, mid: str, node: NodeId, fsid: str, actor: str) -> None:
+        """Say in one place, before it begins, that this maintenance is being opened: of two at once, one is refused.
+
+        Whoever reads an older claim sees either its maintenance, or that it is being opened at this moment; a claim
+        whose opener died is passed over after CLAIM_S.
+        """
+        claims = await self.found.journal.read(OPENINGS)
+        streams = set(await self.found.journal.streams())
+        now = self.found.clock.now()
+        for claim in claims[-CLAIMS_SEEN:]:
+            other = claim.data["maintenance"]
+            if other not in streams and (now - claim.at).total_seconds() < CLAIM_S:
+                raise Refused(f"another maintenance ({other}) is being opened", remedy="try again in two minutes")
+        if await self.running(node, fsid) is not None:
+            raise Refused(f"{node} is in maintenance already", remedy="noout status")
+        try:
+            await self.found.journal.append(
+                OPENINGS, claims[-1].seq if claims else 0, "opening.claimed", {"maintenance": mid}, actor
+            )
+        except Superseded:
+            raise Refused("another maintenance was opened at this moment", remedy="see `noout status`") from None
 
     # --- opening and telling -------------------------------------------------------------------------------
 
@@ -81,14 +109,13 @@ class Maintenances:
         if not plan.feasible:
             first = plan.blockers[0]
             raise Refused(f"{node} cannot be evacuated: {first.message}", remedy=first.remedy)
-        if await self.running(node) is not None:
-            raise Refused(f"{node} is in maintenance already", remedy="noout status")
         journal = self.found.journal
         state = await self.found.hypervisor(node).observe()
-        await require_fit(self.found, state, node)
+        fsid = await require_fit(self.found, state, node)
         taken = await journal.streams()
         number = 1 + sum(1 for stream in taken if stream.startswith(f"{node.cluster}-{node.name}-"))
         mid = f"{node.cluster}-{node.name}-{number}"
+        await self._claim(mid, node, fsid, actor)
         opening: list[tuple[Kind, Mapping[str, Json]]] = [
             (
                 Kind.OPENED,
@@ -96,6 +123,7 @@ class Maintenances:
                     "node": str(node),
                     "reason": reason or (fault.summary if fault else "planned work"),
                     "mode": mode.value,
+                    "fsid": fsid,
                     "fault": encode(fault) if fault else None,
                 },
             ),

@@ -71,6 +71,7 @@ def _opened(event: Event) -> Maintenance:
         opened_by=event.actor,
         seq=event.seq,
         fault=decode(Fault, data["fault"]) if data.get("fault") else None,
+        fsid=data.get("fsid", ""),
         approved_by=data.get("approved_by"),
     )
 
@@ -122,10 +123,9 @@ def _step_entered(m: Maintenance, event: Event) -> Maintenance:
 
 def _step_done(m: Maintenance, event: Event) -> Maintenance:
     step = event.data["step"]
-    facts = {**m.facts, **event.data.get("evidence", {})} if event.data.get("keep") else m.facts
     if event.data.get("undone"):
-        return _waits_no_more(replace(m, undone=(*m.undone, step), blockers=(), facts=facts))
-    return _waits_no_more(replace(m, steps_done=(*m.steps_done, (step, event.at)), blockers=(), facts=facts))
+        return _waits_no_more(replace(m, undone=(*m.undone, step), blockers=()))
+    return _waits_no_more(replace(m, steps_done=(*m.steps_done, (step, event.at)), blockers=()))
 
 
 def _waits_no_more(m: Maintenance) -> Maintenance:

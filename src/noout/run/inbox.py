@@ -30,6 +30,8 @@ async def take_messages(record: Record) -> None:
 def refusal(m: Maintenance, message: Message) -> str:
     """Why this message is not accepted now; "" when it is."""
     match message.kind:
+        case MessageKind.APPROVE if m.plan is None:  # its opening was cut short: nobody has seen a plan
+            return "there is no plan to approve: abort it and open it anew"
         case MessageKind.HANDS_ON:
             return _no_hands_on(m, str(message.data.get("serial") or ""))
         case MessageKind.FINDING:
