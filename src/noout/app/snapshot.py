@@ -92,6 +92,13 @@ async def take_snapshot(
     return cast(dict[str, Any], codec.encode(document))
 
 
+def _is_cut(text: str, error: json.JSONDecodeError) -> bool:
+    """All is well until the text ends: after a value, in a string, or in a word."""
+    rest = text[error.pos :]
+    in_a_word = any(word.startswith(rest) for word in ("true", "false", "null"))
+    return in_a_word or error.msg.startswith("Unterminated string")
+
+
 def load_snapshot(path: Path) -> Snapshot:
     """Read a snapshot; UsageError says in one sentence what is wrong with the file."""
     try:
@@ -105,7 +112,7 @@ def load_snapshot(path: Path) -> Snapshot:
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        cut = "it ends in the middle" if error.pos >= len(text.rstrip()) else "it is not JSON"
+        cut = "it ends in the middle" if _is_cut(text.rstrip(), error) else "it is not JSON"
         where = f"line {error.lineno}, column {error.colno}"
         raise UsageError(f"{path} is not a whole snapshot: {cut} ({where})", remedy=_ANEW) from None
     except RecursionError:
