@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest, GuestStatus, Node, NodeId
 from noout.plan.policy import GIB, Policy
+
+# The CRUSH host of a node; None where Ceph keeps no data on it.
+CrushHost = Callable[[NodeId], str | None]
+
+
+def own_name(node: NodeId) -> str | None:
+    """Where nothing else is configured, a node's CRUSH host has the node's name."""
+    return node.name
 
 
 def holds_ram(guest: Guest) -> bool:
@@ -12,9 +22,10 @@ def holds_ram(guest: Guest) -> bool:
     return not guest.template and guest.status is not GuestStatus.STOPPED
 
 
-def reserve_bytes(node: Node, ceph: CephState | None, policy: Policy) -> int:
-    """Kept free for the OS and the OSDs of the CRUSH host that has the node's name."""
-    osds = len(ceph.osds_of(node.id.name)) if ceph else 0
+def reserve_bytes(node: Node, ceph: CephState | None, policy: Policy, crush_host: CrushHost = own_name) -> int:
+    """Kept free for the OS and the OSDs of the node's CRUSH host."""
+    host = crush_host(node.id)
+    osds = len(ceph.osds_of(host)) if ceph and host else 0
     return policy.os_reserve_bytes + osds * policy.osd_reserve_bytes
 
 
@@ -27,9 +38,11 @@ def taken_bytes(state: ClusterState) -> dict[NodeId, int]:
     return taken
 
 
-def limits_bytes(state: ClusterState, ceph: CephState | None, policy: Policy) -> dict[NodeId, int]:
+def limits_bytes(
+    state: ClusterState, ceph: CephState | None, policy: Policy, crush_host: CrushHost = own_name
+) -> dict[NodeId, int]:
     """RAM that guests may take on each node: all of it less the reserve."""
-    return {node.id: max(0, node.ram_bytes - reserve_bytes(node, ceph, policy)) for node in state.nodes}
+    return {node.id: max(0, node.ram_bytes - reserve_bytes(node, ceph, policy, crush_host)) for node in state.nodes}
 
 
 def gib(size: float) -> str:

@@ -111,12 +111,13 @@ class Layout:
 
 
 def disk_needs(unit: Unit, node: NodeId) -> dict[tuple[NodeId, str], int]:
-    """Bytes that the unit's local disks take on the node's storages."""
+    """Bytes that the unit's local disks take on the node's storages; what is replicated there is there already."""
     needs: dict[tuple[NodeId, str], int] = {}
     for guest in unit.guests:
-        for disk in guest.local_disks if node in unit.allowed else ():
-            place = (node, unit.allowed[node] or disk.storage)
-            needs[place] = needs.get(place, 0) + disk.size_bytes
+        for disk in guest.carried if node in unit.allowed else ():
+            if not (disk.replicate and guest.replicated_to(node.name)):
+                place = (node, unit.allowed[node] or disk.storage)
+                needs[place] = needs.get(place, 0) + disk.size_bytes
     return needs
 
 

@@ -8,16 +8,16 @@ for every rule, on both.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from noout.domain.ceph import CephState
 from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, GuestKind, GuestStatus, Node, NodeId
 from noout.domain.maintenance import Move, MoveKind, Plan
-from noout.plan.policy import Policy
+from noout.plan.policy import PASSING_LOCKS, Policy
 
 _MAY = {
-    MoveKind.LIVE: "a running VM without devices of its node",
+    MoveKind.LIVE: "a running or paused VM that nothing ties to its node",
     MoveKind.RELOCATE: "a running container without devices of its node",
     MoveKind.OFFLINE: "a stopped guest",
     MoveKind.SHUTDOWN: "a running guest of the node",
@@ -25,7 +25,11 @@ _MAY = {
 
 
 def lint(
-    plan: Plan, state: ClusterState, policy: Policy | None = None, ceph: CephState | None = None
+    plan: Plan,
+    state: ClusterState,
+    policy: Policy | None = None,
+    ceph: CephState | None = None,
+    crush_host: Callable[[NodeId], str | None] = lambda node: node.name,
 ) -> tuple[str, ...]:
     """Everything that is wrong with the plan, as sentences; empty when it holds.
 
@@ -35,9 +39,9 @@ def lint(
     policy = policy or Policy()
     if state.node(plan.node) is None:
         return (f"{plan.node} is not a node of the cluster",)
-    limits = _limits(plan, state, policy, ceph)
+    limits = _limits(plan, state, policy, ceph, crush_host)
     wrong = [*_figures(plan, policy)]
-    wrong += _each_move(plan.moves, state, plan.node)
+    wrong += _each_move(plan.moves, state, plan.node, policy)
     wrong += _consents(plan.moves, state, policy)
     wrong += _disk_room(plan.moves, state)
     wrong += _accounting(plan, state)
@@ -51,13 +55,19 @@ def lint(
     return tuple(dict.fromkeys(wrong))
 
 
-def _limits(plan: Plan, state: ClusterState, policy: Policy, ceph: CephState | None) -> dict[NodeId, int]:
+def _limits(
+    plan: Plan,
+    state: ClusterState,
+    policy: Policy,
+    ceph: CephState | None,
+    crush_host: Callable[[NodeId], str | None],
+) -> dict[NodeId, int]:
     stated = {load.node: load.reserve_bytes for load in plan.loads}
     limits = {}
     for node in state.nodes:
         reserve = max(policy.os_reserve_bytes, stated.get(node.id, 0))
         if ceph is not None:
-            osds = sum(1 for osd in ceph.osds if osd.host == node.id.name)
+            osds = sum(1 for osd in ceph.osds if osd.host == crush_host(node.id))
             reserve = policy.os_reserve_bytes + osds * policy.osd_reserve_bytes
         limits[node.id] = max(0, node.ram_bytes - reserve)
     return limits
@@ -73,7 +83,7 @@ def _figures(plan: Plan, policy: Policy) -> Iterator[str]:
         yield f"the times do not agree: bound {plan.lower_bound_s:g} s, estimate {low:g} to {high:g} s"
 
 
-def _each_move(moves: Sequence[Move], state: ClusterState, leaving: NodeId) -> Iterator[str]:
+def _each_move(moves: Sequence[Move], state: ClusterState, leaving: NodeId, policy: Policy) -> Iterator[str]:
     """What can be said of a move by itself: guest, kind, source, target."""
     guests = {guest.id: guest for guest in state.guests}
     nodes = {node.id: node for node in state.nodes}
@@ -93,6 +103,7 @@ def _each_move(moves: Sequence[Move], state: ClusterState, leaving: NodeId) -> I
         if (guest.ha is not None) != move.ha:
             yield f"{move.guest} is {'' if guest.ha else 'not '}managed by HA, and the plan has it otherwise"
         yield from _kind(move, guest, leaving)
+        yield from _drives(move, guest, policy)
         if move.target is not None:
             yield from _target(move, guest, nodes, state, leaving)
     yield from _waits(moves)
@@ -101,21 +112,37 @@ def _each_move(moves: Sequence[Move], state: ClusterState, leaving: NodeId) -> I
 def _kind(move: Move, guest: Guest, leaving: NodeId) -> Iterator[str]:
     running = guest.status is GuestStatus.RUNNING
     fits = {
-        MoveKind.LIVE: running and guest.kind is GuestKind.QEMU and not guest.local_resources,
+        MoveKind.LIVE: (running or guest.status is GuestStatus.PAUSED) and _free(guest),
         MoveKind.RELOCATE: running and guest.kind is GuestKind.LXC and not guest.local_resources,
         MoveKind.OFFLINE: guest.status is GuestStatus.STOPPED and not guest.template,
-        MoveKind.SHUTDOWN: running and guest.node == leaving,
+        MoveKind.SHUTDOWN: running and guest.node == leaving and guest.ha is None,
     }
     if not fits[move.kind]:
         yield f"{move.guest} cannot be moved {move.kind.value}: that is for {_MAY[move.kind]}"
     if (move.target is None) != (move.kind is MoveKind.SHUTDOWN):
         yield f"{move.guest}: a {move.kind.value} move {'needs a' if move.target is None else 'has no'} target"
-    if guest.lock:
+    if guest.lock and guest.lock not in PASSING_LOCKS:
         yield f"{move.guest} is locked ({guest.lock})"
-    if move.target is not None and guest.local_isos:
-        yield f"{move.guest} has an ISO in its drive that only {guest.node.name} can read"
     if move.target is not None and bool(guest.local_disks) != move.with_local_disks:
         yield f"{move.guest}: its local disks and the plan's word about them do not agree"
+
+
+def _free(guest: Guest) -> bool:
+    """A VM that PVE can migrate live, wherever to."""
+    tied = guest.local_resources or guest.not_live or any(not device.live for device in guest.mapped)
+    frozen = guest.snapshots and any(not (guest.replicas and disk.replicate) for disk in guest.local_disks)
+    return guest.kind is GuestKind.QEMU and not tied and not frozen
+
+
+def _drives(move: Move, guest: Guest, policy: Policy) -> Iterator[str]:
+    """ISOs of the node: taken out by consent, or in the way."""
+    isos = {(disk.key, disk.volume) for disk in guest.local_isos}
+    if move.target is not None and isos - set(move.ejects):
+        yield f"{move.guest} has an ISO in its drive that only {guest.node.name} can read"
+    if set(move.ejects) - isos:
+        yield f"{move.guest}: the plan takes out what is not an ISO of its node"
+    if move.ejects and policy.eject_isos != "eject" and policy.eject_tag not in guest.tags:
+        yield f"{move.guest} would lose its ISO for a while and nobody agreed to it"
 
 
 def _target(
@@ -143,9 +170,30 @@ def _target(
             yield f"{move.guest}: its target {where} has no storage {name}"
     for bridge in set(guest.bridges) & home.bridges - target.bridges:
         yield f"{move.guest}: its target {where} has no bridge {bridge}"
+    yield from _fits_there(move, guest, home, target)
     alike = not home.cpu_model or not target.cpu_model or home.cpu_model == target.cpu_model
     if move.kind is MoveKind.LIVE and guest.cpu_type == "host" and not alike:
         yield f"{move.guest} has CPU type host and its target {where} another CPU"
+
+
+def _fits_there(move: Move, guest: Guest, home: Node, target: Node) -> Iterator[str]:
+    where = target.id.name
+    for nic in guest.nics:
+        if (nic.tag is not None or nic.trunks) and nic.bridge in home.vlan_aware - target.vlan_aware:
+            yield f"{move.guest}: on {where} {nic.bridge} passes no VLANs on"
+    for device in guest.mapped:
+        if where in device.lacking:
+            yield f"{move.guest}: its target {where} has no device for {device.name}"
+    jobs = {job.target: job.removing for job in guest.replicas}
+    if jobs and guest.status is not GuestStatus.STOPPED and where not in jobs:
+        yield f"{move.guest} is replicated, and not to its target {where}"
+    if jobs.get(where):
+        yield f"{move.guest}: its replication to {where} is being removed"
+    if jobs and move.target_storage is not None:
+        yield f"{move.guest} is replicated: its disks cannot change to {move.target_storage}"
+    lost = home.cpu_flags - target.cpu_flags if target.cpu_flags else frozenset()
+    if move.kind is MoveKind.LIVE and lost and (guest.cpu_type in ("host", "max") or guest.cpu_flags & lost):
+        yield f"{move.guest}: the CPU of {where} lacks flags that it uses"
 
 
 def _consents(moves: Sequence[Move], state: ClusterState, policy: Policy) -> Iterator[str]:
@@ -163,9 +211,12 @@ def _disk_room(moves: Sequence[Move], state: ClusterState) -> Iterator[str]:
     left = {(s.node, s.name): s.total_bytes - s.used_bytes for s in state.storages if s.available}
     for move in moves:
         guest = state.guest(move.guest)
-        if guest is None or move.target is None or not move.with_local_disks:
+        if guest is None or move.target is None:
             continue
-        for disk in guest.local_disks:
+        there = any(job.target == move.target.name for job in guest.replicas)
+        for disk in guest.carried:
+            if there and disk.replicate:
+                continue
             place = (move.target, move.target_storage or disk.storage)
             left[place] = left.get(place, 0) - disk.size_bytes
             if left[place] < 0:

@@ -8,15 +8,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from noout.domain.ceph import CephState
 from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, NodeId
 from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
 from noout.domain.reasons import Blocker, Caution
-from noout.plan.capacity import holds_ram, limits_bytes, reserve_bytes, taken_bytes
+from noout.plan.capacity import CrushHost, holds_ram, limits_bytes, own_name, reserve_bytes, taken_bytes
 from noout.plan.layout import Layout, Unit, start
 from noout.plan.lint import lint
-from noout.plan.movability import WayOut, title, way_out
+from noout.plan.movability import WayOut, may_be_shut_down, way_out
 from noout.plan.placement import Candidate, place
 from noout.plan.policy import Policy
 from noout.plan.safety import safety
@@ -26,6 +27,7 @@ from noout.plan.shortage import no_room
 from noout.plan.spare import Spare
 from noout.plan.targets import Filter
 from noout.plan.units import third_parties, units_of
+from noout.plan.volumes import title
 
 DEFAULT = Policy()
 
@@ -39,6 +41,7 @@ class _Task:
     policy: Policy
     limits: Mapping[NodeId, int]
     where: Mapping[GuestId, NodeId]
+    late: frozenset[GuestId] = frozenset()  # guests held by something that passes
 
 
 def make_plan(
@@ -49,23 +52,28 @@ def make_plan(
     now: datetime,
     policy: Policy = DEFAULT,
     parent: Plan | None = None,
+    crush_host: CrushHost = own_name,
+    avoid: Mapping[GuestId, frozenset[NodeId]] = MappingProxyType({}),
 ) -> Plan:
-    """Plan the evacuation of ``node`` and the way home.
+    """Plan the evacuation of ``node`` and the way home. ``crush_host``: where each node's OSDs are in Ceph's map.
+    ``avoid``: nodes to which a guest is not to be sent any more.
 
     Deterministic in its arguments. A state that cannot be true raises UsageError; whatever forbids the maintenance
     is a blocker of the plan, and the moves that would be possible are still shown. Times by the model in
     ``schedule``; the lower bound is max(bytes to copy / what the node can send + set-up, longest single migration).
     """
     refuse_malformed(state, node, now)
-    task = _Task(state, node, policy, limits_bytes(state, ceph, policy), {g.id: g.node for g in state.guests})
-    reasons = (*safety(state, ceph, node), *contradictions(state))
+    reasons = (*safety(state, ceph, node, crush_host), *contradictions(state))
     torn = contradicted(state)
     here = sorted((g for g in state.guests_on(node) if g.id not in torn), key=lambda g: g.id)
     outs = [way_out(guest, state, policy) for guest in here]
-    filter = Filter(state, node)
+    limits = limits_bytes(state, ceph, policy, crush_host)
+    late = frozenset(out.guest.id for out in outs if out.late)
+    task = _Task(state, node, policy, limits, {g.id: g.node for g in state.guests}, late)
+    filter = Filter(state, node, avoid)
     spare = Spare(state, filter, task.limits)
     candidate = _placed(task, outs, filter, spare)
-    stopped = tuple(u for u in candidate.left_over if all(policy.may_shut_down(g) for g in u.guests))
+    stopped = tuple(u for u in candidate.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
     stuck = tuple(u for u in candidate.left_over if u not in stopped)
     moves = [*_moves(task, candidate), *_shutdowns(task, outs, stopped)]
     after = dict(task.where) | {move.guest: move.target for move in moves if move.target is not None}
@@ -91,20 +99,20 @@ def make_plan(
         returns=tuple(returns or ()),
         blockers=tuple(blockers),
         cautions=tuple(cautions),
-        loads=_loads(task, ceph, free),
+        loads=_loads(task, ceph, free, crush_host),
         lower_bound_s=bound,
         estimate_s=estimate,
         survives_another_node=survives,
         parent=parent.id if parent else None,
     )
-    return _checked(replace(plan, id=_identity(plan)), state, policy, ceph)
+    return _checked(replace(plan, id=_identity(plan)), state, policy, ceph, crush_host)
 
 
-def _checked(plan: Plan, state: ClusterState, policy: Policy, ceph: CephState | None) -> Plan:
+def _checked(plan: Plan, state: ClusterState, policy: Policy, ceph: CephState | None, crush_host: CrushHost) -> Plan:
     """No plan leaves unchecked: what the replay finds wrong with it is a blocker, never carried out."""
     wrong = tuple(
         Blocker("plan.unsound", str(plan.node), sentence, "this is a fault of the planner: please report it")
-        for sentence in lint(plan, state, policy, ceph)
+        for sentence in lint(plan, state, policy, ceph, crush_host)
     )
     return replace(plan, blockers=(*plan.blockers, *wrong)) if wrong else plan
 
@@ -141,7 +149,7 @@ def _moves(task: _Task, candidate: Candidate) -> list[Move]:
         arrivals = [move.guest for move in moves if move.target == node]
         for earlier, later in itertools.pairwise(arrivals):
             before[later].add(earlier)
-    better = with_dependencies(in_order(moves, before), task.state, task.where, task.limits)
+    better = with_dependencies(in_order(moves, before, task.late), task.state, task.where, task.limits)
     return _explained(task, better or moves)
 
 
@@ -166,6 +174,8 @@ def _move(task: _Task, unit: Unit, guest: Guest, target: NodeId) -> Move:
         expected_s=round(duration_s(guest, kind, task.policy), 1),
         expected_blackout_ms=blackout_ms(guest, kind, task.policy),
         why=f"{title(guest)} {out.why}",
+        ejects=out.ejects,
+        with_conntrack=kind is MoveKind.LIVE and guest.ha is None and guest.firewalled,
     )
 
 
@@ -231,13 +241,15 @@ def _free(task: _Task, after: Mapping[GuestId, NodeId], down: set[GuestId]) -> d
     return free
 
 
-def _loads(task: _Task, ceph: CephState | None, free: Mapping[NodeId, int]) -> tuple[NodeLoad, ...]:
+def _loads(
+    task: _Task, ceph: CephState | None, free: Mapping[NodeId, int], crush_host: CrushHost
+) -> tuple[NodeLoad, ...]:
     taken = taken_bytes(task.state)
     return tuple(
         NodeLoad(
             node=node.id,
             capacity_bytes=node.ram_bytes,
-            reserve_bytes=reserve_bytes(node, ceph, task.policy),
+            reserve_bytes=reserve_bytes(node, ceph, task.policy, crush_host),
             before_bytes=taken[node.id],
             after_bytes=task.limits[node.id] - free[node.id],
         )
@@ -273,17 +285,47 @@ def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list
         elif move.kind is MoveKind.SHUTDOWN:
             said = f"{name} is down during the repair: about {policy.repair_s / 60:.0f} min is assumed"
             found.append(Caution("guest.down", subject, said, "its owner agreed; tell them the time"))
-        elif move.with_local_disks:
+        guest = task.state.guest(move.guest)
+        if move.with_local_disks and guest and not guest.replicas:
             said = f"{name} takes its local disks along: they are copied there and back"
             found.append(Caution("guest.local-disks", subject, said))
-        guest = task.state.guest(move.guest)
         if guest and move.kind is MoveKind.LIVE and policy.dirty_bytes_s(guest) >= 0.95 * policy.stream_bytes_s:
             said = f"{name} rewrites its memory as fast as it can be sent: it will be throttled while it moves"
             found.append(Caution("guest.hot", subject, said, "move it in a quiet hour"))
+        found += _network_cautions(task, guest) if guest and move.target is not None else []
+    if firewalled := _firewalled(task, moves):
+        found.append(firewalled)
     if survives is False:
         said = f"without {task.node.name} the loss of one more node would leave guests without room"
         found.append(Caution("plan.no-spare-node", task.state.name, said, "keep the repair short"))
     return found
+
+
+def _network_cautions(task: _Task, guest: Guest) -> list[Caution]:
+    """A network of which nobody can say whether the target has it."""
+    home = task.state.node(guest.node)
+    unknown = sorted({each for each in guest.bridges if home is not None and each not in home.bridges})
+    if not unknown:
+        return []
+    said = f"{guest.name}: it was not seen which nodes have its network {', '.join(unknown)}"
+    remedy = "let noout's role read it (SDN.Audit on /sdn/zones), or look at the targets: ip -br link"
+    return [Caution("guest.network-unknown", str(guest.id), said, remedy, {"networks": ", ".join(unknown)})]
+
+
+def _firewalled(task: _Task, moves: Sequence[Move]) -> Caution | None:
+    """Guests whose open connections the target's firewall may drop, as it has not seen them begin."""
+    live = {move.guest: move for move in moves if move.kind is MoveKind.LIVE}
+    behind = [guest for guest in task.state.guests if guest.id in live and guest.firewalled]
+    if not behind:
+        return None
+    said = "behind the PVE firewall: " + ", ".join(f"{guest.name} ({guest.id})" for guest in behind)
+    said += ": open connections may be dropped when they move"
+    by_ha = ", ".join(str(guest.id) for guest in behind if not live[guest.id].with_conntrack)
+    how = "PVE is asked to take the table of connections along (with-conntrack-state)"
+    if by_ha:
+        how += f"; HA cannot be asked so, and moves {by_ha}"
+    guests = ", ".join(str(guest.id) for guest in behind)
+    return Caution("guest.firewall", str(task.node), said, how, {"guests": guests, "by_ha": by_ha})
 
 
 def _no_way_home(task: _Task) -> Blocker:

@@ -9,6 +9,9 @@ from noout.domain.errors import UsageError
 
 MIB = 1024**2
 GIB = 1024**3
+# Locks that end by themselves when the work that holds them is done. Every other lock waits for a person.
+PASSING_LOCKS = frozenset({"backup", "snapshot", "snapshot-delete", "clone", "migrate", "fstrim", "disk"})
+EJECT_CHOICES = ("ask", "eject")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,9 @@ class Policy:
     default_dirty_bytes_s: int = 16 * MIB  # where a guest's own rate is not known
     relocate_tag: str = "relocate-ok"
     shutdown_tag: str = "shutdown-ok"
+    eject_tag: str = "eject-ok"
+    eject_isos: str = "ask"  # "eject": any local ISO may be taken out of its drive and put back afterwards
+    lock_wait_s: float = 3600.0  # how long a guest's passing lock (a backup) is waited for
     consents: frozenset[GuestId] = field(default_factory=frozenset)
     setup_s: float = 5.0  # measured: about 5 s before the first page is sent
     cleanup_s: float = 4.0  # measured: about 4 s after the last
@@ -44,6 +50,10 @@ class Policy:
             value = getattr(self, name)
             if not 0 < value < float("inf"):
                 raise UsageError(f"policy {name} is {value}", remedy="give a figure above 0")
+        if not 0 <= self.lock_wait_s < float("inf"):
+            raise UsageError(f"policy lock_wait_s is {self.lock_wait_s}", remedy="give 0 or more seconds")
+        if self.eject_isos not in EJECT_CHOICES:
+            raise UsageError(f"policy eject_isos is {self.eject_isos!r}", remedy=f"one of {', '.join(EJECT_CHOICES)}")
 
     @property
     def stream_bytes_s(self) -> float:
@@ -55,6 +65,10 @@ class Policy:
 
     def may_shut_down(self, guest: Guest) -> bool:
         return self.shutdown_tag in guest.tags or guest.id in self.consents
+
+    def may_eject(self, guest: Guest) -> bool:
+        """Consent to an interruption is none to this: an ISO in a drive may be what the guest boots from."""
+        return self.eject_isos == "eject" or self.eject_tag in guest.tags
 
     def dirty_bytes_s(self, guest: Guest) -> int:
         return self.default_dirty_bytes_s if guest.dirty_bytes_s is None else guest.dirty_bytes_s

@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.reasons import Blocker, Caution
+from noout.plan.capacity import CrushHost, own_name
 
 Reason = Blocker | Caution
 _HELD_BACK = ("norecover", "nobackfill", "norebalance", "nodown", "noin", "noup")
 
 
-def safety(state: ClusterState, ceph: CephState | None, node: NodeId) -> tuple[Reason, ...]:
-    """Every reason against taking this node out, or to know before it is."""
+def safety(
+    state: ClusterState, ceph: CephState | None, node: NodeId, crush_host: CrushHost = own_name
+) -> tuple[Reason, ...]:
+    """Every reason against taking this node out, or to know before it is. ``crush_host``: of each node."""
     reasons = [*_cluster(state, node)]
     if ceph is not None:
-        reasons += [*_ceph_now(ceph, node), *_ceph_without(ceph, node)]
+        reasons += [*_ceph_now(ceph, crush_host(node)), *_ceph_without(ceph, node, crush_host(node))]
     return tuple(reasons)
 
 
@@ -60,7 +63,7 @@ def _votes(state: ClusterState, node: NodeId) -> Iterator[Reason]:
         yield Caution("cluster.node-away", state.name, f"offline already: {away}")
 
 
-def _ceph_now(ceph: CephState, node: NodeId) -> Iterator[Reason]:
+def _ceph_now(ceph: CephState, own: str | None) -> Iterator[Reason]:
     if not ceph.fresh:
         yield Blocker("ceph.stale", ceph.fsid, "Ceph's active mgr does not answer: the picture of its data is old",
                       "ceph mgr fail, then plan again")  # fmt: skip
@@ -84,15 +87,16 @@ def _ceph_now(ceph: CephState, node: NodeId) -> Iterator[Reason]:
             which = ", ".join(sorted(flags))
             yield Caution("ceph.host-flag-set", host, f"{which} is set on host {host} already",
                           f"if nobody works there: ceph osd unset-group {','.join(sorted(flags))} {host}")  # fmt: skip
-    down = [osd for osd in ceph.osds if not (osd.up and osd.in_) and osd.host != node.name]
+    down = [osd for osd in ceph.osds if not (osd.up and osd.in_) and osd.host != own]
     if down:
         which = ", ".join(f"osd.{osd.id} ({osd.host})" for osd in down)
         yield Caution("ceph.osd-away", ceph.fsid, f"down or out already: {which}")
 
 
-def _ceph_without(ceph: CephState, node: NodeId) -> Iterator[Reason]:
+def _ceph_without(ceph: CephState, node: NodeId, host: str | None) -> Iterator[Reason]:
     name = node.name
-    mons_here = {mon for mon in ceph.mons if ceph.mon_hosts.get(mon, mon) == name}
+    names = {name, host}  # mons and mgrs mostly have the node's name, whatever its CRUSH host is called
+    mons_here = {mon for mon in ceph.mons if ceph.mon_hosts.get(mon, mon) in names}
     left = [mon for mon in ceph.quorum if mon not in mons_here]
     if ceph.mons and len(left) * 2 <= len(ceph.mons):
         yield Blocker("ceph.mon-quorum", ceph.fsid, f"without {name} {len(left)} of {len(ceph.mons)} mons are left: "
@@ -101,13 +105,15 @@ def _ceph_without(ceph: CephState, node: NodeId) -> Iterator[Reason]:
         yield Caution("ceph.no-mon-to-lose", ceph.fsid, f"without {name} {len(left)} of {len(ceph.mons)} mons are "
                       "left, just a majority: losing one more stops all storage",
                       "add mons on two other nodes before")  # fmt: skip
-    if ceph.mgr_active == name and not [mgr for mgr in ceph.mgr_standbys if mgr != name]:
+    if ceph.mgr_active in names and not [mgr for mgr in ceph.mgr_standbys if mgr not in names]:
         yield Blocker("ceph.no-standby-mgr", ceph.fsid, f"{name} runs the only mgr", "add a mgr on another node")
     hosts = ceph.hosts
-    if name not in hosts:
+    if host is None:
+        return
+    if host not in hosts:
         if ceph.osds:
-            yield Caution("ceph.no-osds-here", name, f"no CRUSH host is called {name}: taken as a node without OSDs",
-                          "if its CRUSH host has another name, its OSD reserve is not in this plan")  # fmt: skip
+            yield Caution("ceph.no-osds-here", name, f"no CRUSH host is called {host}: taken as a node without OSDs",
+                          f"if it has another name, say so in [clusters.{node.cluster}.ceph.hosts]")  # fmt: skip
         return
     for pool in ceph.pools:
         if pool.size - 1 < pool.min_size:

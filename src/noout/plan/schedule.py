@@ -25,7 +25,7 @@ def wire_bytes(guest: Guest, kind: MoveKind, policy: Policy, *, dirty: bool = Tr
     Pre-copy repeats what was dirtied: RAM * (1 + r + r^2 + ...) with r = dirty rate / stream rate. Near or above 1
     it does not converge by itself: PVE throttles the guest, which comes to about three times its RAM.
     """
-    disks = float(sum(disk.size_bytes for disk in guest.local_disks))
+    disks = float(sum(disk.size_bytes for disk in guest.carried if not (guest.replicas and disk.replicate)))
     if kind is not MoveKind.LIVE:
         return disks if kind is not MoveKind.SHUTDOWN else 0.0
     r = policy.dirty_bytes_s(guest) / policy.stream_bytes_s if dirty else 0.0
@@ -60,8 +60,13 @@ def blackout_ms(guest: Guest, kind: MoveKind, policy: Policy) -> int:
     return _SWITCHOVER_MS + round(left_s * 1000)
 
 
-def in_order(moves: Sequence[Move], before: Mapping[GuestId, set[GuestId]]) -> list[Move]:
-    """Longest way first (a move counts with what waits for it), kinds that interrupt last, ``before`` respected."""
+def in_order(
+    moves: Sequence[Move], before: Mapping[GuestId, set[GuestId]], late: frozenset[GuestId] = frozenset()
+) -> list[Move]:
+    """Longest way first (a move counts with what waits for it), kinds that interrupt last, ``before`` respected.
+
+    ``late``: guests held by something that passes; they come after all others that need not wait for them.
+    """
     followers: dict[GuestId, list[GuestId]] = {}
     for guest, earlier in before.items():
         for each in earlier:
@@ -75,7 +80,7 @@ def in_order(moves: Sequence[Move], before: Mapping[GuestId, set[GuestId]]) -> l
     ordered: list[Move] = []
     while todo:
         ready = [move for guest, move in todo.items() if not waiting[guest]]
-        best = min(ready, key=lambda m: (_LATE[m.kind], -way[m.guest], m.guest))
+        best = min(ready, key=lambda m: (m.guest in late, _LATE[m.kind], -way[m.guest], m.guest))
         ordered.append(todo.pop(best.guest))
         for each in followers.get(best.guest, ()):
             waiting[each].discard(best.guest)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from noout.domain.reasons import Blocker
 from noout.plan.capacity import gib
 from noout.plan.layout import Layout, Unit
-from noout.plan.movability import title
 from noout.plan.policy import Policy
+from noout.plan.volumes import title
 
 
 def no_room(unit: Unit, layout: Layout, policy: Policy) -> Blocker:

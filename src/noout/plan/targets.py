@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from noout.domain.cluster import Affinity, ClusterState, Guest, GuestKind, Node, NodeId, Rule, Storage
+from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, GuestKind, Node, NodeId, Rule, Storage
 from noout.domain.maintenance import MoveKind
+from noout.plan.cpus import why_not_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,11 @@ class Targets:
 class Filter:
     """Answers for one cluster and one node to be emptied."""
 
-    def __init__(self, state: ClusterState, leaving: NodeId) -> None:
+    def __init__(
+        self, state: ClusterState, leaving: NodeId, avoid: Mapping[GuestId, frozenset[NodeId]] = MappingProxyType({})
+    ) -> None:
         self.leaving = leaving
+        self.avoid = avoid
         self.nodes = [node for node in state.nodes if node.id != leaving]
         self.by_id = {node.id: node for node in state.nodes}
         self.requested = {node for node, mode in state.ha_requests if mode == "maintenance"}
@@ -36,6 +41,7 @@ class Filter:
         for store in state.storages:
             self.stores.setdefault(store.node, {})[store.name] = store
         self.reach = {node.id: self._reached(node) for node in state.nodes}
+        self.zone_of = dict(state.vnets)
 
     def _reached(self, node: Node) -> frozenset[str]:
         rows = self.stores.get(node.id, {})
@@ -50,9 +56,9 @@ class Filter:
             if node.id == guest.node:
                 continue
             reason = self._why_not(guest, kind, node)
-            if reason is None and guest.local_disks and kind is not MoveKind.SHUTDOWN:
+            if reason is None and guest.carried and kind is not MoveKind.SHUTDOWN:
                 found, store = self._room_for_disks(guest, node)
-                reason = None if found else "no storage there has room for its local disks"
+                reason = None if found else "has no storage with room for its local disks"
                 allowed |= {node.id: store} if found else {}
             elif reason is None:
                 allowed[node.id] = None
@@ -69,12 +75,19 @@ class Filter:
         return frozenset(node.id for node in usable if all(node.id.name in classes for classes in strict))
 
     def _why_not(self, guest: Guest, kind: MoveKind, node: Node) -> str | None:
+        if node.id in self.avoid.get(guest.id, ()):
+            return "was tried, or is suspected, and given up"
         if (reason := self._unreachable(guest, node)) is not None:
             return reason
-        home = self.by_id[guest.node]
-        unlike = home.cpu_model and node.cpu_model and home.cpu_model != node.cpu_model
-        if kind is MoveKind.LIVE and guest.cpu_type == "host" and unlike:
-            return f"has another CPU ({node.cpu_model}), and the guest has CPU type host"
+        for device in guest.mapped:
+            if node.id.name in device.lacking:
+                return f"has no device for the mapping {device.name}"
+        if kind is not MoveKind.OFFLINE and guest.replicas and not guest.replicated_to(node.id.name):
+            return "is not a target of the guest's replication"
+        if any(each.removing for each in guest.replicas if each.target == node.id.name):
+            return "is the target of a replication that is being removed"
+        if kind is MoveKind.LIVE and (reason := why_not_there(guest, self.by_id[guest.node], node)) is not None:
+            return reason
         return self._rule_against(guest, node)
 
     def _unreachable(self, guest: Guest, node: Node) -> str | None:
@@ -87,9 +100,19 @@ class Filter:
             # A storage that its own node does not list is one we know nothing of: never a reason.
             if disk.shared and disk.storage in self.reach[home.id] and disk.storage not in self.reach[node.id]:
                 return f"has no storage {disk.storage}"
+        return self._no_network(guest, home, node)
+
+    def _no_network(self, guest: Guest, home: Node, node: Node) -> str | None:
+        """A network that the guest has where it is and would not have there."""
         for bridge in guest.bridges:
             if bridge in home.bridges and bridge not in node.bridges:
-                return f"has no bridge {bridge}"
+                zone = self.zone_of.get(bridge)
+                return f"has no bridge {bridge}" if zone is None else f"has no network {bridge} (SDN zone {zone})"
+        for nic in guest.nics:
+            tagged = nic.tag is not None or nic.trunks
+            if tagged and nic.bridge in home.vlan_aware and nic.bridge not in node.vlan_aware:
+                which = "VLANs" if nic.trunks else f"VLAN {nic.tag}"
+                return f"has a bridge {nic.bridge} that is not VLAN-aware, and the guest's {nic.key} needs {which}"
         return None
 
     def _rule_against(self, guest: Guest, node: Node) -> str | None:
@@ -116,11 +139,15 @@ class Filter:
             if row.available and (not row.content or content in row.content)
         }
         need: dict[str, int] = {}
-        for disk in guest.local_disks:
-            need[disk.storage] = need.get(disk.storage, 0) + disk.size_bytes
+        replicated = guest.replicated_to(node.id.name)
+        for disk in guest.carried:
+            size = 0 if replicated and disk.replicate else disk.size_bytes  # what is replicated is there already
+            need[disk.storage] = need.get(disk.storage, 0) + size
         if all(rows.get(name, -1) >= size for name, size in need.items()):
             return True, None
-        if len(need) > 1:  # one target storage for disks of several could not be undone on the way home
+        if len(need) > 1 or guest.replicas or guest.kept:
+            # One target storage for disks of several could not be undone on the way home; replication and what
+            # only snapshots refer to need the storage of the same name.
             return False, None
         roomy = sorted((name for name, free in rows.items() if free >= sum(need.values())), key=lambda n: (-rows[n], n))
         return (True, roomy[0]) if roomy else (False, None)
