@@ -144,6 +144,9 @@ class PolicySettings(_Table):
     osd_reserve_gib: float = Field(default=4, ge=0)
     relocate_tag: str = "relocate-ok"
     shutdown_tag: str = "shutdown-ok"
+    eject_tag: str = "eject-ok"
+    eject_isos: str = Field(default="ask", pattern="^(ask|eject)$")
+    lock_wait_s: float = Field(default=3600, ge=0)
     soak_s: float = Field(default=600, gt=0)
     probation_days: float = Field(default=7, gt=0)
     watch_every_s: float = Field(default=60, gt=0)

@@ -118,6 +118,9 @@ def policy_of(settings: Settings) -> Policy:
         osd_reserve_bytes=int(chosen.osd_reserve_gib * GIB),
         relocate_tag=chosen.relocate_tag,
         shutdown_tag=chosen.shutdown_tag,
+        eject_tag=chosen.eject_tag,
+        eject_isos=chosen.eject_isos,
+        lock_wait_s=chosen.lock_wait_s,
     )
 
 

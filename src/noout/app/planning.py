@@ -34,7 +34,7 @@ async def look_and_plan(found: Installation, node: NodeId) -> Planned:
     cluster = await found.hypervisor(node).observe()
     known = found.cephs.get(node.cluster)
     ceph = await known.observe() if known is not None else None
-    plan = make_plan(cluster, ceph, node, now=found.clock.now(), policy=found.policy)
+    plan = make_plan(cluster, ceph, node, now=found.clock.now(), policy=found.policy, crush_host=found.crush_host)
     accepted = found.settings.clusters[node.cluster].accept_version
     if (caution := version_caution(cluster, accepted)) is not None:
         plan = replace(plan, cautions=(*plan.cautions, caution))
