@@ -25,7 +25,8 @@ def python_with(*packages: str) -> Path:
         if not made.exists():
             try:
                 subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True, capture_output=True)
-                subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True, capture_output=True)
+                pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
+                subprocess.run([*pip, *packages], check=True, capture_output=True)
             except subprocess.CalledProcessError as error:
                 last = (error.stderr or b"").decode(errors="replace").strip().splitlines()[-1:]
                 pytest.skip(f"{' and '.join(packages)} cannot be installed here: {' '.join(last)}")

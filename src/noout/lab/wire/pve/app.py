@@ -26,6 +26,7 @@ from noout.lab.wire.pve import (
     login,
     migrate,
     node,
+    rrd,
     storage,
     tasks,
 )
@@ -36,7 +37,7 @@ from noout.lab.wire.pve.parameters import verify
 from noout.lab.world.laws import LawError, Laws
 from noout.lab.world.model import Cluster, Node, Token
 
-CHAPTERS = (login, cluster, node, guests, migrate, tasks, storage, ha, ha_rules, ceph, ceph_cluster)
+CHAPTERS = (login, cluster, node, guests, migrate, rrd, tasks, storage, ha, ha_rules, ceph, ceph_cluster)
 _SERVER = {"Server": "pve-api-daemon/3.0"}
 _NOBODY = Principal(Token("nobody@pve", None, "", {}))
 

@@ -31,7 +31,6 @@ _SERVICES = {
     "sshd": "OpenBSD Secure Shell server",
     "systemd-journald": "Journal Service",
 }
-_STEPS_S = {"hour": 60, "day": 1800, "week": 10800, "month": 43200, "year": 604800, "decade": 6048000}
 _NODE_AUDIT = "/nodes/{node} Sys.Audit"
 
 
@@ -300,35 +299,6 @@ def _pci(address: str, kind: str, device: str, name: str, group: int) -> dict[st
     intel = {"vendor": "0x8086", "vendor_name": "Intel Corporation"}
     sub = {"subsystem_device": "0x0001", "subsystem_vendor": "0x8086", "subsystem_vendor_name": "Intel Corporation"}
     return {"class": kind, "device": device, "device_name": name, "id": address, "iommugroup": group, **sub, **intel}
-
-
-@methods.serve(
-    "GET",
-    "/nodes/{node}/rrddata",
-    [text("timeframe", enum=tuple(_STEPS_S), required=True), text("cf", enum=("AVERAGE", "MAX"))],
-    perm=_NODE_AUDIT,
-    proxied=False,
-)
-def rrddata(call: Call) -> Any:
-    """Sixty instants; the lab keeps no history, so only the last one carries figures."""
-    step = _STEPS_S[call.params["timeframe"]]
-    last = int(call.now) // step * step
-    rows: list[dict[str, Any]] = [{"time": last - step * back} for back in range(59, -1, -1)]
-    if call.node.online:
-        used, cpu = node_memory(call.cluster, call.node), node_cpu(call.cluster, call.node)
-        quiet = "arcsize iowait netin netout swaptotal swapused pressurecpusome pressureiofull pressureiosome"
-        rows[-1] |= dict.fromkeys(f"{quiet} pressurememoryfull pressurememorysome".split(), 0)
-        rows[-1] |= {
-            "cpu": cpu,
-            "loadavg": round(cpu * call.node.cores, 2),
-            "maxcpu": call.node.cores,
-            "memavailable": call.node.maxmem - used,
-            "memtotal": call.node.maxmem,
-            "memused": used,
-            "roottotal": ROOT_DISK,
-            "rootused": root_used(call.node),
-        }
-    return rows
 
 
 @methods.serve("GET", "/nodes/{node}/replication", [vmid("guest")])
