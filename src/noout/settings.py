@@ -83,6 +83,7 @@ class ShellSettings(_Table):
 
 class CephSettings(_Table):
     enabled: bool = True
+    user: str | None = Field(default=None, pattern=r"^client\.[A-Za-z0-9][A-Za-z0-9_.-]*$")  # None: the node's admin
     hosts: dict[str, str] = {}  # node -> CRUSH host, where they differ
 
 

@@ -148,7 +148,7 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
             hypervisors[name] = PveHypervisor(client, shell, keep_s=keep_s)
             nodes = [NodeId(name, node) for node in cluster.shell.hosts or cluster.nodes] if cluster.shell else []
             if shell is not None and nodes and cluster.ceph.enabled:
-                cephs[name] = CephCli(shell, nodes, clock)
+                cephs[name] = CephCli(shell, nodes, clock, user=cluster.ceph.user)
             for node, bmc in cluster.bmc.items():
                 bmcs[NodeId(name, node)] = _bmc(settings, NodeId(name, node), bmc, clock)
         prober = _prober(settings, clock)
