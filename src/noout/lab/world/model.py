@@ -31,6 +31,14 @@ class Disk:
         return self.volid.split(":", 1)[0]
 
 
+@dataclass
+class Snapshot:
+    name: str
+    taken: float = 0.0
+    vmstate: str = ""  # volume with the saved RAM, where it was saved
+    vmstate_size: int = 0
+
+
 GuestType = Literal["qemu", "lxc"]
 
 
@@ -62,6 +70,15 @@ class Guest:
     dark: list[DarkSpell] = field(default_factory=list)
     digest: str = ""
     description: str = ""
+    qmpstatus: str = ""  # QEMU's own word where it is not the status: "io-error"
+    net_options: list[str] = field(default_factory=list)  # by network card: "tag=120,firewall=1"
+    settings: dict[str, str] = field(default_factory=dict)  # further lines of its configuration: "vga", "amd-sev"
+    mapped: dict[str, str] = field(default_factory=dict)  # "hostpci0" -> name of the mapping
+    snapshots: list[Snapshot] = field(default_factory=list)  # the last one is the parent of now
+
+    @property
+    def has_process(self) -> bool:
+        return self.status in ("running", "paused")
 
 
 @dataclass
@@ -142,6 +159,9 @@ class Node:
     kernel: str = "6.14.11-4-pve"
     migration_rate: int = 1100 * MiB  # share of the migration network this node can fill (10 GbE)
     bridges: list[str] = field(default_factory=lambda: ["vmbr0"])
+    vlan_aware: list[str] = field(default_factory=list)  # the bridges that pass VLAN tags on
+    cpu_vendor: str = "AuthenticAMD"
+    cpu_flags: str = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 sse sse2 avx avx2 aes"
     description: str = ""
     fingerprint: str = ""  # of its API's certificate (SHA-256), once it is served on a socket
     wakeonlan: str = ""  # MAC address set in the node's configuration; empty: cannot be woken by another node
@@ -151,6 +171,15 @@ class Node:
     @property
     def online(self) -> bool:
         return self.power and self.booted_at is not None
+
+
+@dataclass
+class Mapping:
+    """A device under a cluster-wide name: which nodes have one, and whether it can be migrated live."""
+
+    name: str
+    nodes: list[str]
+    live: bool = False
 
 
 @dataclass
@@ -403,6 +432,9 @@ class Cluster:
     wire_faults: list[WireFault] = field(default_factory=list)
     # Migration faults by vmid: "fail", "stall", "no-converge", "unplugged" (OK, but nobody can reach it).
     migration_faults: dict[int, str] = field(default_factory=dict)
+    mappings: dict[str, Mapping] = field(default_factory=dict)
+    vnets: dict[str, str] = field(default_factory=dict)  # SDN network -> zone
+    zone_nodes: dict[str, list[str]] = field(default_factory=dict)  # zone -> nodes where it works
     quorate: bool = True
     version: str = "9.2.11"
 
