@@ -19,6 +19,7 @@ class Before:
     running: set[int]
     flags: set[str]
     host_flags: dict[str, set[str]]
+    settings: dict[str, object]
 
     @classmethod
     def of(cls, sim: Sim) -> Before:
@@ -29,7 +30,19 @@ class Before:
             {guest.vmid for guest in cluster.guests.values() if guest.status == "running"},
             set(cluster.ceph.flags),
             {host: set(flags) for host, flags in cluster.ceph.crush_node_flags.items() if flags},
+            settings(sim),
         )
+
+
+def settings(sim: Sim) -> dict[str, object]:
+    """What HA and the guests are told to do by themselves."""
+    cluster = sim.lab.cluster
+    return {
+        "rules": {name: str(rule) for name, rule in cluster.ha.rules.items()},
+        "failback": {sid: resource.failback for sid, resource in cluster.ha.resources.items()},
+        "onboot": {guest.vmid: guest.onboot for guest in cluster.guests.values()},
+        "crs": cluster.options.get("crs", ""),
+    }
 
 
 @dataclass
@@ -78,6 +91,7 @@ def nothing_left_behind(sim: Sim, before: Before, m: Maintenance) -> None:
     assert not cluster.bmcs[NODE.name].led
     assert not cluster.ha.node_request.get(NODE.name, {}).get("maintenance")
     assert cluster.nodes[NODE.name].online
+    assert settings(sim) == before.settings
 
 
 def honest_journal(events: list[Event]) -> None:
@@ -107,6 +121,22 @@ def no_guest_moved_for_nothing(sim: Sim, events: list[Event]) -> None:
         if (move := arrival(text)) is not None:
             happened[move] += 1
     assert happened == ordered, f"moved without order: {happened - ordered}; ordered, not moved: {ordered - happened}"
+
+
+def only_ordered_migrations(sim: Sim, events: list[Event]) -> None:
+    """Every migration task of the cluster, by whomever, is one of the plan's moves or returns, and each ran once.
+
+    For stories in which nothing fails and nobody else moves anything: a task more is a guest moved without order.
+    """
+    plan = next(event.data["plan"] for event in events if event.kind == Kind.PLANNED)
+    ordered = Counter(
+        (move["guest"]["vmid"], move["source"]["name"])
+        for move in (*plan["moves"], *plan["returns"])
+        if move["target"] is not None
+    )
+    tasks = sim.lab.cluster.tasks.values()
+    ran = Counter((int(task.id), task.node) for task in tasks if task.type in ("qmigrate", "vzmigrate"))
+    assert ran == ordered, f"without order: {ran - ordered}; ordered, not seen: {ordered - ran}"
 
 
 def arrival(text: str) -> tuple[int, str] | None:

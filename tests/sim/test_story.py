@@ -12,7 +12,14 @@ from noout.domain.cluster import GuestId
 from noout.domain.journal import Event, Kind, MessageKind
 from noout.domain.maintenance import Maintenance, Mode, Phase
 from noout.run.touched import guests_of
-from tests.sim.promises import Before, Safety, honest_journal, no_guest_moved_for_nothing, nothing_left_behind
+from tests.sim.promises import (
+    Before,
+    Safety,
+    honest_journal,
+    no_guest_moved_for_nothing,
+    nothing_left_behind,
+    only_ordered_migrations,
+)
 from tests.sim.story import MID, NODE, Sim, simulation
 from tests.support.virtual import run_virtual
 
@@ -51,6 +58,7 @@ def test_a_maintenance_leaves_the_world_as_it_was(seed: int) -> None:
         m = await finished(sim)
         events = await sim.events()
         no_guest_moved_for_nothing(sim, events)
+        only_ordered_migrations(sim, events)
         assert m.outcome == "done" and m.probation_until is not None
         assert [name for name, _ in m.steps_done] == [
             "evacuate", "dispatch", "hold-data", "repair", "reintegrate", "return",
@@ -68,6 +76,7 @@ def test_data_is_held_in_the_measured_order() -> None:
         osds = [key for key in held if "/stop-osd/" in key]
         assert held == [
             "hold-data/shutdown-guest/ams1/106",
+            "hold-data/onboot-off/ams1/106",
             "hold-data/set-noout/pve3",
             "hold-data/stop-mon/mon.pve3",
             *osds,

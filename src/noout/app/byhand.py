@@ -17,26 +17,39 @@ from noout.steps import actions
 
 STEP = "by-hand"
 # What is given back, in the order in which that is safe; the rest of the ledger follows in the order it was taken.
-RELEASE_ORDER = ("mon-stopped", "noup", "osd-stopped", "noout", "maintenance-mode", "led", "guest-down")
+RELEASE_ORDER = (
+    "mon-stopped", "noup", "osd-stopped", "noout", "maintenance-mode", "ha-rule", "led", "onboot", "guest-down",
+)  # fmt: skip
+# What may make HA move guests by itself comes after the way home.
+LAST = ("failback", "rebalancer")
 MOVES = ("migrate", "ha-migrate")
 
 
 def release_command(owned: Owned, node: NodeId, guests: Sequence[Guest]) -> str:
     """The command that gives one owned thing back; a comment where hands are needed."""
     subject = owned.subject.rsplit("/", 1)[-1]
+    guest = next((each for each in guests if str(each.id) == owned.subject), None)
     match owned.kind:
         case "noout" | "noup":
             return actions.unset_flag(STEP, owned.kind, subject).command
         case "osd-stopped" | "mon-stopped":
             return actions.service(STEP, node, "start", subject).command
-        case "maintenance-mode" | "cordon":
+        case "maintenance-mode":
             return actions.maintenance_mode(STEP, node, False).command
+        case "ha-rule":
+            return actions.delete_rule(STEP, owned.subject).command
+        case "rebalancer":
+            return actions.rebalancer(STEP, owned.subject, True).command
         case "led":
             return actions.locate(STEP, node, False).command
-        case "guest-down":
-            guest = next((each for each in guests if str(each.id) == owned.subject), None)
-            if guest is not None:
-                return actions.start_guest(STEP, replace(guest, node=node)).command
+        case "guest-down" if guest is not None:
+            return actions.start_guest(STEP, replace(guest, node=node)).command
+        case "onboot" if guest is not None:
+            return actions.onboot(STEP, replace(guest, node=node), True).command
+        case "onboot":
+            return f"qm set {subject} --onboot 1   # on {node.name}; for a container: pct set"
+        case "failback":
+            return f"ha-manager set {subject} --failback 1"
     return f"# give back {owned.kind} of {owned.subject}"
 
 
@@ -50,11 +63,13 @@ def undo(state: Maintenance) -> list[str]:
             actions.power_on(STEP, node).command,
         ]
     kinds = {kind: position for position, kind in enumerate(RELEASE_ORDER)}
-    for owned in sorted(state.owned, key=lambda each: (kinds.get(each.kind, len(kinds)), each.since)):
+    ours = sorted(state.owned, key=lambda each: (kinds.get(each.kind, len(kinds)), each.since))
+    for owned in (each for each in ours if each.kind not in LAST):
         if owned.kind == "noout":
             commands.append("# ceph pg stat: wait until every PG is active+clean")
         commands.append(release_command(owned, node, guests))
-    return commands + [_home(state, moved, guests) for moved in _away(state)]
+    commands += [_home(state, moved, guests) for moved in _away(state)]
+    return commands + [release_command(owned, node, guests) for owned in ours if owned.kind in LAST]
 
 
 def _away(state: Maintenance) -> list[Moved]:

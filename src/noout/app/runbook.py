@@ -12,6 +12,7 @@ from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest
 from noout.domain.maintenance import Action, Move, MoveKind, Plan
 from noout.steps import actions
+from noout.steps.setting_effects import rebalances
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,31 @@ def _moves(step: str, moves: tuple[Move, ...], cluster: ClusterState) -> Iterato
 
 
 def _evacuate(plan: Plan, cluster: ClusterState) -> Iterator[Action | str]:
+    yield from _calm(plan, cluster)
     yield f"at most {plan.streams} of these at once; one has moved when it runs at its target, whatever its task said"
     yield from _moves("evacuate", plan.moves, cluster)
     if _uses_ha(cluster):
         yield f"no HA guest may be left on {plan.node.name}: this command would choose targets of its own"
         yield actions.maintenance_mode("evacuate", plan.node, True)
+
+
+def _calm(plan: Plan, cluster: ClusterState) -> Iterator[Action | str]:
+    """What HA would do by itself, switched off for the time."""
+    if rebalances(cluster.crs):
+        yield actions.rebalancer("evacuate", cluster.crs, False)
+    for guest in _failbacks(plan, cluster):
+        yield actions.failback("evacuate", guest, False)
+
+
+def _failbacks(plan: Plan, cluster: ClusterState) -> list[Guest]:
+    return [_guest(cluster, move) for move in plan.moves if move.failback_off]
+
+
+def _sleepers(plan: Plan, cluster: ClusterState) -> list[Guest]:
+    """Guests that stay and would start with the node."""
+    gone = {move.guest for move in plan.moves if move.kind is not MoveKind.SHUTDOWN}
+    here = [guest for guest in cluster.guests_on(plan.node) if guest.id not in gone]
+    return [guest for guest in here if guest.onboot and not (guest.ha or guest.template or guest.lock)]
 
 
 def _hold(
@@ -105,6 +126,8 @@ def _hold(
     for move in plan.moves:
         if move.kind is MoveKind.SHUTDOWN:
             yield actions.shutdown_guest(step, move, _guest(cluster, move))
+    for guest in _sleepers(plan, cluster):
+        yield actions.onboot(step, guest, False)
     if osds and host:
         yield actions.set_flag(step, "noout", host)
         yield f"ceph health detail: it has to name {host} with noout"
@@ -135,6 +158,8 @@ def _reintegrate(
         yield actions.unset_flag(step, "noout", host)
     if _uses_ha(cluster):
         yield actions.maintenance_mode(step, node, False)
+    for guest in _sleepers(plan, cluster):
+        yield actions.onboot(step, guest, True)
     yield actions.locate(step, node, False)
 
 
@@ -143,6 +168,10 @@ def _return(plan: Plan, cluster: ClusterState) -> Iterator[Action | str]:
         if move.kind is MoveKind.SHUTDOWN:
             yield actions.start_guest("return", _guest(cluster, move))
     yield from _moves("return", plan.returns, cluster)
+    for guest in _failbacks(plan, cluster):
+        yield actions.failback("return", guest, True)
+    if rebalances(cluster.crs):
+        yield actions.rebalancer("return", cluster.crs, True)
 
 
 def _mon(plan: Plan, ceph: CephState | None, host: str | None) -> str | None:

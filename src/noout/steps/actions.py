@@ -5,8 +5,11 @@ Commands are exact and work from any node of the cluster that is up, unless they
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from noout.domain.cluster import Guest, GuestId, GuestKind, NodeId
 from noout.domain.maintenance import Action, Move, MoveKind
+from noout.steps.setting_effects import quietened
 
 SHUTDOWN_TIMEOUT_S = 180
 GIB = 1024**3
@@ -71,6 +74,51 @@ def maintenance_mode(step: str, node: NodeId, on: bool) -> Action:
         step, "cordon" if on else "uncordon", str(node),
         f"{'Set' if on else 'End'} HA maintenance mode of {node.name}",
         f"ha-manager crm-command node-maintenance {'enable' if on else 'disable'} {node.name}",
+    )  # fmt: skip
+
+
+def sid(guest: Guest) -> str:
+    return guest.ha.sid if guest.ha else f"{'vm' if guest.kind is GuestKind.QEMU else 'ct'}:{guest.id.vmid}"
+
+
+def add_rule(step: str, name: str, guests: Sequence[Guest], nodes: Sequence[str]) -> Action:
+    """A strict rule: these guests may be on these nodes, where they are, and on no other."""
+    sids, where = ",".join(sid(guest) for guest in guests), ",".join(nodes)
+    return Action(
+        step, "add-rule", name, f"Keep {len(guests)} HA guests on the nodes where they may be now, by rule {name}",
+        f"pvesh create /cluster/ha/rules --rule {name} --type node-affinity --resources {sids} --nodes {where} "
+        "--strict 1",
+        {"guests": ",".join(str(guest.id) for guest in guests), "nodes": where},
+    )  # fmt: skip
+
+
+def delete_rule(step: str, name: str) -> Action:
+    return Action(step, "delete-rule", name, f"Delete rule {name}", f"pvesh delete /cluster/ha/rules/{name}")
+
+
+def failback(step: str, guest: Guest, on: bool) -> Action:
+    says = f"Let HA bring {guest.name} ({guest.id}) back by itself again"
+    return Action(
+        step, "failback-back" if on else "failback-off", str(guest.id),
+        says if on else f"Let HA not fetch {guest.name} ({guest.id}) back while it is away",
+        f"ha-manager set {sid(guest)} --failback {int(on)}",
+    )  # fmt: skip
+
+
+def onboot(step: str, guest: Guest, on: bool) -> Action:
+    return Action(
+        step, "onboot-back" if on else "onboot-off", str(guest.id),
+        f"Let {guest.name} ({guest.id}) {'' if on else 'not '}start with {guest.node.name}{' again' if on else ''}",
+        f"pvesh set /nodes/{guest.node.name}/{guest.kind.value}/{guest.id.vmid}/config --onboot {int(on)}",
+    )  # fmt: skip
+
+
+def rebalancer(step: str, crs: str, on: bool) -> Action:
+    """``crs``: the setting as it was before it was switched off."""
+    return Action(
+        step, "rebalancer-back" if on else "rebalancer-off", crs,
+        f"{'Set' if on else 'Stop'} HA's own balancing of guests{' as it was' if on else ''}",
+        f"pvesh set /cluster/options --crs {crs if on else quietened(crs)}",
     )  # fmt: skip
 
 

@@ -66,6 +66,21 @@ def silent_guests(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
     )
 
 
+def noout_is_elsewhere(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    """Nothing that noout itself runs in is on the node, running or not: it would switch itself off."""
+    own = m.plan.noout_guests if m.plan else ()
+    return tuple(
+        Blocker(
+            "noout.on-this-node",
+            str(guest.id),
+            f"noout itself, or its database, runs in {guest.name} ({guest.id}), which is on {m.node.name}",
+            "move that guest to another node; the run goes on by itself",
+        )
+        for guest in seen.cluster.guests_on(m.node)
+        if guest.id in own
+    )
+
+
 def cluster_survives(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
     """Corosync keeps its majority when the node is gone, and HA can still act."""
     if not seen.cluster.quorate:

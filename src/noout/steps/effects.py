@@ -15,8 +15,9 @@ from noout.domain.hardware import Power
 from noout.domain.maintenance import Action, Maintenance, Observation, Pending
 from noout.ports import CephCluster
 from noout.steps import guest_effects as guests
+from noout.steps import setting_effects as settings
 from noout.steps.site import Site
-from noout.steps.step import Failed, NotYet, Verdict, Verified
+from noout.steps.step import Verdict, Verified, within
 
 Do = Callable[[Action, Observation, Site], Awaitable[str | None]]
 Look = Callable[[Pending, Maintenance, Observation], Verdict]
@@ -30,51 +31,6 @@ class Effect:
     verify: Look
     takes: str = ""
     releases: str = ""
-
-
-UNASKED_S = 60.0
-
-
-def _age_s(pending: Pending, seen: Observation) -> float:
-    return (seen.at - pending.since).total_seconds()
-
-
-def _within(limit_s: float, pending: Pending, seen: Observation, why: str) -> Verdict:
-    """Not yet, until the limit; then failed. What may never have been asked for is not waited for that long."""
-    limit_s = limit_s if pending.started else min(limit_s, UNASKED_S)
-    return NotYet(why) if _age_s(pending, seen) < limit_s else Failed(f"{why}, {limit_s:.0f} s after it was asked for")
-
-
-# --- the node's HA maintenance mode ---------------------------------------------------------------------------
-
-
-async def _cordon(action: Action, seen: Observation, site: Site) -> None:
-    await site.hypervisor.maintenance_mode(NodeId.parse(action.subject), True)
-
-
-async def _uncordon(action: Action, seen: Observation, site: Site) -> None:
-    await site.hypervisor.maintenance_mode(NodeId.parse(action.subject), False)
-
-
-def in_maintenance_mode(seen: Observation, node: NodeId) -> bool:
-    """By the node's state or by the request the CRM has taken; the LRM of a node that is off says nothing."""
-    found = seen.cluster.node(node)
-    return (found is not None and found.ha_state == "maintenance") or (
-        node.name,
-        "maintenance",
-    ) in seen.cluster.ha_requests
-
-
-def _is_cordoned(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
-    if in_maintenance_mode(seen, NodeId.parse(pending.action.subject)):
-        return Verified()
-    return _within(120, pending, seen, "HA does not say maintenance")
-
-
-def _is_uncordoned(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
-    if not in_maintenance_mode(seen, NodeId.parse(pending.action.subject)):
-        return Verified()
-    return _within(120, pending, seen, "HA still says maintenance")
 
 
 # --- Ceph: flags, mgr, daemons --------------------------------------------------------------------------------
@@ -102,14 +58,14 @@ def _flag_is_set(pending: Pending, m: Maintenance, seen: Observation) -> Verdict
     flag = str(pending.action.args["flag"])
     if has_flag(seen, pending.action.subject, flag):
         return Verified({"read_back": f"host {pending.action.subject} has flags {flag}"})
-    return _within(30, pending, seen, f"{flag} does not show in the OSD map")
+    return within(30, pending, seen, f"{flag} does not show in the OSD map")
 
 
 def _flag_is_unset(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
     flag = str(pending.action.args["flag"])
     if seen.ceph is not None and not has_flag(seen, pending.action.subject, flag):
         return Verified({"read_back": f"host {pending.action.subject} has no flag {flag}"})
-    return _within(30, pending, seen, f"{flag} still shows in the OSD map")
+    return within(30, pending, seen, f"{flag} still shows in the OSD map")
 
 
 async def _fail_mgr(action: Action, seen: Observation, site: Site) -> None:
@@ -119,7 +75,7 @@ async def _fail_mgr(action: Action, seen: Observation, site: Site) -> None:
 def _mgr_changed(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
     if seen.ceph is not None and seen.ceph.mgr_active and seen.ceph.mgr_active != pending.action.subject:
         return Verified({"active": seen.ceph.mgr_active})
-    return _within(60, pending, seen, "no other mgr is active")
+    return within(60, pending, seen, "no other mgr is active")
 
 
 def _service(verb: str) -> Do:
@@ -134,10 +90,10 @@ def _mon(running: bool) -> Look:
     def look(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
         name = pending.action.subject.partition(".")[2]
         if seen.ceph is None or not seen.ceph.mon_quorum_ok:
-            return _within(180, pending, seen, "the mons have no quorum")
+            return within(180, pending, seen, "the mons have no quorum")
         if (name in seen.ceph.quorum) is running:
             return Verified({"quorum": list(seen.ceph.quorum)})
-        return _within(180, pending, seen, f"mon {name} is {'not in' if running else 'still in'} the quorum")
+        return within(180, pending, seen, f"mon {name} is {'not in' if running else 'still in'} the quorum")
 
     return look
 
@@ -148,7 +104,7 @@ def _osd(up: bool) -> Look:
         osd = next((each for each in seen.ceph.osds if each.id == number), None) if seen.ceph else None
         if osd is not None and osd.up is up:
             return Verified()
-        return _within(180, pending, seen, f"osd.{number} is {'not up' if up else 'still up'}")
+        return within(180, pending, seen, f"osd.{number} is {'not up' if up else 'still up'}")
 
     return look
 
@@ -167,10 +123,10 @@ async def _power_on(action: Action, seen: Observation, site: Site) -> None:
 def _power(wanted: Power, limit_s: float) -> Look:
     def look(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
         if seen.hardware is None or not seen.hardware.reachable:
-            return _within(limit_s, pending, seen, "the BMC does not answer, so nobody knows about the power")
+            return within(limit_s, pending, seen, "the BMC does not answer, so nobody knows about the power")
         if seen.hardware.power is wanted:
             return Verified({"power": wanted.value})
-        return _within(limit_s, pending, seen, f"the BMC says power {seen.hardware.power.value}")
+        return within(limit_s, pending, seen, f"the BMC says power {seen.hardware.power.value}")
 
     return look
 
@@ -187,7 +143,7 @@ def _led(on: bool) -> Look:
     def look(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
         if seen.hardware is not None and seen.hardware.reachable and seen.hardware.led_on is on:
             return Verified()
-        return _within(30, pending, seen, f"the BMC does not say the LED is {'on' if on else 'off'}")
+        return within(30, pending, seen, f"the BMC does not say the LED is {'on' if on else 'off'}")
 
     return look
 
@@ -198,8 +154,16 @@ EFFECTS: dict[str, Effect] = {
     "cancel": Effect(guests.cancel, guests.is_cancelled),
     "shutdown-guest": Effect(guests.shutdown, guests.is_down, takes="guest-down"),
     "start-guest": Effect(guests.start, guests.is_running, releases="guest-down"),
-    "cordon": Effect(_cordon, _is_cordoned, takes="maintenance-mode"),
-    "uncordon": Effect(_uncordon, _is_uncordoned, releases="maintenance-mode"),
+    "cordon": Effect(settings.cordon, settings.is_cordoned, takes="maintenance-mode"),
+    "uncordon": Effect(settings.uncordon, settings.is_uncordoned, releases="maintenance-mode"),
+    "add-rule": Effect(settings.add_rule, settings.rule_stands, takes="ha-rule"),
+    "delete-rule": Effect(settings.delete_rule, settings.rule_is_gone, releases="ha-rule"),
+    "failback-off": Effect(settings.set_failback(False), settings.failback_is_off, takes="failback"),
+    "failback-back": Effect(settings.set_failback(True), settings.failback_is_back, releases="failback"),
+    "onboot-off": Effect(settings.set_onboot(False), settings.onboot_is_off, takes="onboot"),
+    "onboot-back": Effect(settings.set_onboot(True), settings.onboot_is_back, releases="onboot"),
+    "rebalancer-off": Effect(settings.rebalancer_off, settings.rebalancer_is_off, takes="rebalancer"),
+    "rebalancer-back": Effect(settings.rebalancer_back, settings.rebalancer_is_back, releases="rebalancer"),
     "fail-mgr": Effect(_fail_mgr, _mgr_changed),
     "set-noout": Effect(_set_flag, _flag_is_set, takes="noout"),
     "unset-noout": Effect(_unset_flag, _flag_is_unset, releases="noout"),

@@ -9,9 +9,9 @@ from __future__ import annotations
 from noout.domain.cluster import Guest, GuestId, GuestStatus
 from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, Observation
 from noout.domain.reasons import Blocker
-from noout.steps import actions, checks
+from noout.steps import actions, checks, cordon
 from noout.steps.bring_back import start_again
-from noout.steps.effects import Reconciler, in_maintenance_mode
+from noout.steps.effects import Reconciler
 from noout.steps.guest_effects import running_move
 from noout.steps.step import (
     Act,
@@ -22,10 +22,8 @@ from noout.steps.step import (
     Hold,
     Note,
     Sight,
-    attempt,
     exhausted,
     is_pending,
-    owns,
     retry_at,
 )  # fmt: skip
 from noout.steps.whereabouts import not_home
@@ -48,6 +46,8 @@ class Evacuate(Reconciler):
             return Ask("plan", why)
         if blockers := checks.silent_guests(m, seen):
             return Blocked(blockers)
+        if (decision := cordon.calm(self.name, m, seen)) is not None:
+            return decision
         todo = [move for move in m.plan.moves if move.kind is not MoveKind.SHUTDOWN and not is_done(move, m, seen)]
         if todo:
             return _or_new_plan(next_moves(self.name, todo, m, seen, m.plan.streams), m)
@@ -61,29 +61,18 @@ class Evacuate(Reconciler):
                     for guest in strays
                 )
             )  # fmt: skip
-        return self._cordon(m, seen)
-
-    def _cordon(self, m: Maintenance, seen: Observation) -> Decision:
-        """Only once no HA guest is left here: maintenance mode moves those by HA's own choice of target."""
-        uses_ha = any(guest.ha for guest in seen.cluster.guests)
-        left = [guest for guest in seen.cluster.guests_on(m.node) if guest.ha]
-        if not uses_ha or left or in_maintenance_mode(seen, m.node):
-            ours = owns(m, "maintenance-mode")
-            return Finished({"cordoned_by_us": ours, "ha_guests_left": [str(guest.id) for guest in left]})
-        return attempt(
-            m, seen, actions.maintenance_mode(self.name, m.node, True),
-            code="ha.maintenance-mode", remedy="type the command by hand, then resume",
-        )  # fmt: skip
+        return cordon.close(self.name, m, seen)
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
         """Guests stay where they are safe; those shut down by consent start again where they are."""
-        if owns(m, "maintenance-mode"):
-            return attempt(
-                m, seen, actions.maintenance_mode(self.name, m.node, False),
-                code="ha.maintenance-mode", remedy="type the command by hand, then resume",
-            )  # fmt: skip
-        if (decision := start_again(self.name, m, seen)) is not None:
-            return decision
+        given_back = (
+            cordon.open_again(self.name, m, seen)
+            or start_again(self.name, m, seen)
+            or cordon.wake_again(self.name, m, seen)
+            or cordon.stir(self.name, m, seen)
+        )
+        if given_back is not None:
+            return given_back
         return Finished({"guests_away": [str(guest) for guest in not_home(m, seen)]})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from noout.codec import encode
 from noout.domain.maintenance import Maintenance, MoveKind, Observation
 from noout.domain.reasons import Blocker, Caution
-from noout.steps import actions, checks
+from noout.steps import actions, checks, cordon
 from noout.steps.bring_back import keep_held, release_data, start_again
 from noout.steps.effects import Reconciler, has_flag
 from noout.steps.step import (
@@ -41,6 +41,7 @@ class HoldData(Reconciler):
             or self._leave_mgr(m, seen)
             or self._unsafe(m, seen)
             or self._shut_down(m, seen)
+            or cordon.sleep_on(self.name, m, seen)
             or self._hold(m, seen)
             or Finished(self._evidence(m, seen))
         )
@@ -58,7 +59,7 @@ class HoldData(Reconciler):
     def _unsafe(self, m: Maintenance, seen: Observation) -> Decision | None:
         blockers: tuple[Blocker, ...] = (
             *checks.cluster_survives(m, seen), *checks.mons_survive(m, seen), *checks.bmc_answers(m, seen),
-            *checks.only_we_are_down(m, seen),
+            *checks.only_we_are_down(m, seen), *checks.noout_is_elsewhere(m, seen),
         )  # fmt: skip
         if not (owns(m, "osd-stopped") or owns(m, "mon-stopped")):
             blockers += checks.data_is_whole(m, seen) + checks.silent_guests(m, seen)
@@ -126,7 +127,12 @@ class HoldData(Reconciler):
         }
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
-        return start_again(self.name, m, seen) or release_data(self.name, m, seen) or Finished()
+        return (
+            start_again(self.name, m, seen)
+            or release_data(self.name, m, seen)
+            or cordon.wake_again(self.name, m, seen)
+            or Finished()
+        )
 
 
 def _note_foreign(m: Maintenance, flag: str, where: str) -> Decision | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noout.domain.maintenance import Maintenance, Move, Observation
-from noout.steps import checks
+from noout.steps import checks, cordon
 from noout.steps.bring_back import start_again
 from noout.steps.effects import Reconciler
 from noout.steps.evacuate import is_done, next_moves, overdue
@@ -18,13 +18,15 @@ class Homecoming(Reconciler):
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
         if (action := overdue(self.name, m, seen)) is not None and not exhausted(m, action.key):
             return Act((action,))
-        if (decision := start_again(self.name, m, seen)) is not None:
+        if (decision := cordon.open_again(self.name, m, seen) or start_again(self.name, m, seen)) is not None:
             return decision
         if blockers := checks.silent_guests(m, seen):
             return Blocked(blockers)
         todo = [move for move in (m.plan.returns if m.plan else ()) if _wanted(move, m, seen)]
         if todo:
             return next_moves(self.name, todo, m, seen, m.plan.streams if m.plan else 1)
+        if (decision := cordon.stir(self.name, m, seen)) is not None:
+            return decision
         return Finished({"leftovers": [str(guest) for guest in not_home(m, seen)]})
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:

@@ -9,11 +9,11 @@ from datetime import timedelta
 
 from noout.domain.maintenance import Maintenance, Observation
 from noout.domain.reasons import Blocker
-from noout.steps import actions
+from noout.steps import cordon
 from noout.steps.bring_back import keep_held, mon_back, power_up, release_data
 from noout.steps.dispatch import led_off
 from noout.steps.effects import Reconciler
-from noout.steps.step import Ask, Blocked, Decision, Finished, Note, Sight, attempt, owns
+from noout.steps.step import Ask, Blocked, Decision, Finished, Note, Sight
 
 SOAK_S = 600.0
 SOAKING = "the repaired node to prove itself before anything relies on it"
@@ -34,7 +34,8 @@ class Reintegrate(Reconciler):
             or mon_back(self.name, m, seen)
             or self._accept(m, seen)
             or release_data(self.name, m, seen)
-            or self._open(m, seen)
+            or cordon.open_again(self.name, m, seen)
+            or cordon.wake_again(self.name, m, seen)
             or led_off(self.name, m, seen)
             or Finished({"pgs": dict(seen.ceph.pgs_by_state) if seen.ceph else {}})
         )
@@ -57,14 +58,6 @@ class Reintegrate(Reconciler):
         remedy = "guests and data stay as they are; have it looked at again and resume (it is judged anew), or abort"
         reasons = answer["reasons"] or ["it did not pass"]
         return Blocked(tuple(Blocker("acceptance.failed", str(m.node), str(reason), remedy) for reason in reasons))
-
-    def _open(self, m: Maintenance, seen: Observation) -> Decision | None:
-        if not owns(m, "maintenance-mode"):
-            return None
-        return attempt(
-            m, seen, actions.maintenance_mode(self.name, m.node, False), code="ha.maintenance-mode",
-            remedy="type the command by hand, then resume",
-        )  # fmt: skip
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
         """Nothing of its own: it only ever gave back. What it had not yet given back, the steps before it undo."""

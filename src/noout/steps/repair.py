@@ -72,7 +72,7 @@ class Repair(Reconciler):
             return Back("hold-data", f"osd.{up[0].id} runs again")
         blockers = (
             *checks.cluster_survives(m, seen), *checks.mons_survive(m, seen), *checks.only_we_are_down(m, seen),
-            *checks.bmc_answers(m, seen),
+            *checks.bmc_answers(m, seen), *checks.noout_is_elsewhere(m, seen),
         )  # fmt: skip
         if blockers:
             return Blocked(blockers)

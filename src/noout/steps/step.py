@@ -13,6 +13,7 @@ from noout.steps.site import Site
 
 ATTEMPTS_MAX = 3
 BACKOFF_S = (0.0, 15.0, 60.0)  # before the 2nd, 3rd, later attempt
+UNASKED_S = 60.0  # how long an effect that may never have been asked for is waited for
 
 Needs = Literal["", "technician", "approval", "confirmation", "operator", "time"]
 Sight = Literal["hardware", "ok-to-stop"]
@@ -160,6 +161,13 @@ def attempt(m: Maintenance, seen: Observation, action: Action, *, remedy: str, c
     if again is not None and seen.at < again:
         return Hold(f"trying again soon: {action.says}", max((again - seen.at).total_seconds(), 1.0), "time")
     return Act((action,))
+
+
+def within(limit_s: float, pending: Pending, seen: Observation, why: str) -> Verdict:
+    """Not yet, until the limit; then failed. What may never have been asked for is not waited for that long."""
+    limit_s = limit_s if pending.started else min(limit_s, UNASKED_S)
+    late = (seen.at - pending.since).total_seconds() >= limit_s
+    return Failed(f"{why}, {limit_s:.0f} s after it was asked for") if late else NotYet(why)
 
 
 def blocked(code: str, subject: str, message: str, remedy: str, **evidence: str) -> Blocked:
