@@ -24,7 +24,7 @@ class Disk:
     volid: str  # "rbd:vm-100-disk-0", "local:iso/debian.iso", "local-lvm:vm-104-disk-0"
     size: int
     cdrom: bool = False
-    replicate: bool = False
+    replicate: bool = True
 
     @property
     def storage(self) -> str:
@@ -437,6 +437,7 @@ class Cluster:
     zone_nodes: dict[str, list[str]] = field(default_factory=dict)  # zone -> nodes where it works
     quorate: bool = True
     version: str = "9.2.11"
+    replication_jobs: list[dict[str, object]] = field(default_factory=list)  # as their list shows them
 
 
 @dataclass

@@ -66,18 +66,31 @@ def resources(call: Call) -> Any:
                 rows += [storage_resource(store, n) for n in cluster.nodes if holds(store, n)]
     if wanted in (None, "sdn") and call.may("/sdn/zones/localnetwork", "SDN.Audit|SDN.Use|SDN.Allocate|Sys.Audit"):
         rows += [_zone(n) for n in cluster.nodes]
+    for zone, members in sorted(cluster.zone_nodes.items()) if wanted in (None, "sdn") else ():
+        if call.may(f"/sdn/zones/{zone}", "SDN.Audit|SDN.Use|SDN.Allocate|Sys.Audit"):
+            rows += [_zone(n, zone, "ok" if n in members else "error") for n in cluster.nodes]
     return rows
 
 
-def _zone(name: str) -> dict[str, Any]:
+def _zone(name: str, zone: str = "localnetwork", status: str = "ok") -> dict[str, Any]:
     return {
-        "id": f"network/{name}/zone/localnetwork",
-        "network": "localnetwork",
+        "id": f"network/{name}/zone/{zone}",
+        "network": zone,
         "network-type": "zone",
         "node": name,
-        "status": "ok",
+        "status": status,
         "type": "network",
     }
+
+
+@methods.serve("GET", "/cluster/sdn/vnets")
+def vnets(call: Call) -> Any:
+    """The networks of the zones; PVE's further keys (tag, alias, digest) are left out."""
+    return [
+        {"vnet": vnet, "zone": zone, "type": "vnet"}
+        for vnet, zone in sorted(call.cluster.vnets.items())
+        if call.may(f"/sdn/zones/{zone}/{vnet}", "SDN.Audit|SDN.Allocate|Sys.Audit")
+    ]
 
 
 # --- datacenter.cfg -------------------------------------------------------------------------------------------
@@ -195,7 +208,7 @@ def not_backed_up(call: Call) -> Any:
 
 @methods.serve("GET", "/cluster/replication")
 def replication(call: Call) -> Any:
-    return []
+    return [job for job in call.cluster.replication_jobs if call.may(f"/vms/{job['guest']}", "VM.Audit")]
 
 
 @methods.serve("GET", "/cluster/mapping")

@@ -76,13 +76,13 @@ def status(call: Call) -> Any:
             "cores": node.cores,
             "cpus": node.cores * 2,
             "family": "25",
-            "flags": "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 sse sse2 avx avx2 aes",
+            "flags": node.cpu_flags,
             "hvm": "1",
             "mhz": "2794.750",
             "model": node.cpu_model,
             "sockets": 1,
             "user_hz": 100,
-            "vendor": "AuthenticAMD",
+            "vendor": node.cpu_vendor,
         },
         "current-kernel": {
             "machine": "x86_64",
@@ -204,6 +204,8 @@ def network(call: Call) -> Any:
             "families": ["inet"], "iface": bridge, "method": "manual", "method6": "manual", "mtu": "1500",
             "priority": 6 + i, "type": "bridge",
         }  # fmt: skip
+        if bridge in call.node.vlan_aware:
+            row |= {"bridge_vids": "2-4094", "bridge_vlan_aware": 1}
         if i == 0:
             gateway = call.node.ip.rsplit(".", 1)[0] + ".254"
             row |= {"address": call.node.ip, "cidr": f"{call.node.ip}/24", "gateway": gateway, "method": "static"}
