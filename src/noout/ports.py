@@ -69,8 +69,11 @@ class Hypervisor(Protocol):
         online: bool,
         with_local_disks: bool = False,
         target_storage: str | None = None,
+        with_conntrack: bool = False,
     ) -> Task:
-        """Start a migration (LXC running: relocation by restart). Returns the task; it is not the outcome."""
+        """Start a migration (LXC running: relocation by restart). Returns the task; it is not the outcome.
+
+        ``with_conntrack``: a guest behind the PVE firewall takes its table of connections along."""
         ...
 
     async def ha_migrate(self, guest: Guest, target: NodeId) -> None:
@@ -82,6 +85,10 @@ class Hypervisor(Protocol):
         ...
 
     async def start_guest(self, guest: Guest) -> Task: ...
+
+    async def set_drive(self, guest: Guest, drive: str, volume: str | None) -> None:
+        """Put a medium into a CD drive of a virtual machine ("ide2"); None takes out what is in it."""
+        ...
 
     async def task(self, upid: str) -> Task: ...
 

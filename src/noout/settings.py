@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -148,6 +148,7 @@ class PolicySettings(_Table):
     eject_tag: str = "eject-ok"
     eject_isos: str = Field(default="ask", pattern="^(ask|eject)$")
     lock_wait_s: float = Field(default=3600, ge=0)
+    canary: Literal["return", "wait"] = "return"
     soak_s: float = Field(default=600, gt=0)
     probation_days: float = Field(default=7, gt=0)
     watch_every_s: float = Field(default=60, gt=0)

@@ -25,6 +25,7 @@ from noout.ports import Engine, Journal
 from noout.run.context import Answer, Context
 from noout.run.record import Known
 from noout.run.story import run
+from noout.steps.avoid import Avoid
 from noout.steps.site import Site
 from noout.tell.checklist import make_work_order
 from noout.watch.acceptance import acceptance
@@ -96,8 +97,10 @@ class Sim:
             ),
         )
 
-        def plan(cluster: ClusterState, ceph: CephState | None, node: NodeId, now: datetime, old: Plan | None) -> Plan:
-            return make_plan(cluster, ceph, node, now=now, parent=old)
+        def plan(
+            cluster: ClusterState, ceph: CephState | None, node: NodeId, now: datetime, old: Plan | None, avoid: Avoid
+        ) -> Plan:
+            return make_plan(cluster, ceph, node, now=now, parent=old, avoid=avoid)
 
         async def accept(m: Maintenance, seen: Observation) -> Answer:
             return await self._accept(m)

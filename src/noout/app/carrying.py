@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +29,8 @@ from noout.ports import Engine
 from noout.run.context import Answer, Context
 from noout.run.story import run
 from noout.run.touched import guests_of
+from noout.steps.avoid import Avoid
+from noout.steps.rules import Rules
 from noout.steps.site import Site
 from noout.tell.checklist import make_work_order
 from noout.watch.acceptance import acceptance
@@ -47,8 +49,19 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
             found.hypervisor(node), found.cephs.get(node.cluster), found.bmc(node), found.clock, found.crush_host
         )
 
-    def plan(cluster: ClusterState, ceph: CephState | None, node: NodeId, now: datetime, parent: Plan | None) -> Plan:
-        return make_plan(cluster, ceph, node, now=now, policy=found.policy, parent=parent)
+    def plan(
+        cluster: ClusterState, ceph: CephState | None, node: NodeId, now: datetime, parent: Plan | None, avoid: Avoid
+    ) -> Plan:
+        return make_plan(
+            cluster,
+            ceph,
+            node,
+            now=now,
+            policy=found.policy,
+            parent=parent,
+            avoid=avoid,
+            crush_host=found.crush_host,
+        )
 
     def order(m: Maintenance) -> WorkOrder:
         return make_work_order(m, found.location(m.node), f"WO-{m.id}")
@@ -60,6 +73,10 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         witness = witnesses.get(m.id)
         return await witness.silent(m) if witness is not None else frozenset()
 
+    async def answered(m: Maintenance) -> Mapping[GuestId, datetime | None]:
+        witness = witnesses.get(m.id)
+        return await witness.answered() if witness is not None else {}
+
     chosen = found.settings.policy
     return Context(
         journal=found.journal,
@@ -69,6 +86,8 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         make_work_order=order,
         accept=accept,
         silent=silent,
+        answered=answered,
+        rules=Rules(found.policy.lock_wait_s, chosen.canary),
         soak_s=chosen.soak_s,
         probation_s=chosen.probation_days * 86400,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
@@ -48,17 +49,28 @@ class Witness:
     state: Callable[[], Awaitable[Maintenance]]
     last_good: dict[GuestId, datetime] = field(default_factory=dict)
     last_asked: dict[GuestId, datetime] = field(default_factory=dict)
+    asked: set[GuestId] = field(default_factory=set)
     answered_through: datetime | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)  # everybody has been asked once
 
     async def run(self) -> None:
         """Ask until the maintenance is closed (then one slice more, so that the last move is covered)."""
+        try:
+            await self._ask()
+        finally:
+            self.begun.set()
+
+    async def _ask(self) -> None:
         since = self.clock.now()
         closing = False
         while not closing:
             state = await self.state()
             closing = not state.open
             every_s = self.settings.every_moving_s if state.pending else self.settings.every_s
-            since = await self._slice(self.services(state), since, every_s)
+            services = self.services(state)
+            self.asked |= {service.guest for service in services}
+            since = await self._slice(services, since, every_s)
+            self.begun.set()
 
     async def _slice(self, services: Sequence[Service], since: datetime, every_s: float) -> datetime:
         slice_s = max(SLICE_S, SLICE_WALL_S / self.clock.wall_s(1.0))
@@ -82,6 +94,12 @@ class Witness:
             self.last_asked[sample.guest] = sample.at
             if sample.ok:
                 self.last_good[sample.guest] = sample.at
+
+    async def answered(self) -> dict[GuestId, datetime | None]:
+        """Whose service is asked, and when it last answered (None: not yet). Waits until all have been asked once:
+        before that nobody knows who can be watched, neither at the beginning nor after a restart."""
+        await self.begun.wait()
+        return {guest: self.last_good.get(guest) for guest in self.asked}
 
     async def silent(self, state: Maintenance) -> frozenset[GuestId]:
         """Guests that answered before and do not now, leaving out those that are down or moving by our own doing."""

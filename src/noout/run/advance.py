@@ -32,13 +32,15 @@ from noout.run.record import Record
 from noout.run.replan import keeping_what_is_done
 from noout.run.settle import settle, settle_what_is_so, still_doubted
 from noout.run.touched import with_newcomers
+from noout.steps.avoid import avoided
 from noout.steps.bring_back import POLL_S
 from noout.steps.dispatch import Dispatch
-from noout.steps.evacuate import MOVE_VERBS, Evacuate, overdue
+from noout.steps.evacuate import MOVE_VERBS, Evacuate, overdue, without_a_new_plan
 from noout.steps.hold_data import HoldData
 from noout.steps.homecoming import Homecoming
 from noout.steps.reintegrate import Reintegrate
 from noout.steps.repair import Repair
+from noout.steps.rules import RULES, Rules
 from noout.steps.step import (
     ATTEMPTS_MAX,
     Act,
@@ -61,9 +63,9 @@ SOAK_POLL_S = 15.0  # between two looks at the repaired node while it proves its
 NOTES_MAX = 20  # decisions in one advance that only write something down: more is a circle
 
 
-def story(soak_s: float) -> tuple[Step, ...]:
+def story(soak_s: float, rules: Rules = RULES) -> tuple[Step, ...]:
     """The steps, top to bottom."""
-    return (Evacuate(), Dispatch(), HoldData(), Repair(), Reintegrate(soak_s), Homecoming())
+    return (Evacuate(rules), Dispatch(), HoldData(), Repair(), Reintegrate(soak_s), Homecoming(rules))
 
 
 async def advance(ctx: Context, maintenance: str) -> Wait | None:
@@ -82,7 +84,7 @@ class _Turn:
     def __init__(self, ctx: Context, record: Record) -> None:
         self.ctx = ctx
         self.record = record
-        self.steps = story(ctx.soak_s)
+        self.steps = story(ctx.soak_s, ctx.rules)
 
     @property
     def m(self) -> Maintenance:
@@ -238,8 +240,12 @@ class _Turn:
         return _AGAIN
 
     async def _plan_anew(self, why: str, seen: Observation) -> Wait | None:
-        made = self.ctx.make_plan(seen.cluster, seen.ceph, self.m.node, seen.at, self.m.plan)
+        avoid = avoided(self.m, seen.cluster)
+        made = self.ctx.make_plan(seen.cluster, seen.ceph, self.m.node, seen.at, self.m.plan, avoid)
         plan = keeping_what_is_done(made, self.m)
+        if not plan.feasible and (old_way := without_a_new_plan(self.m, plan)) is not None:
+            await self.record.write(Kind.FACT, {"name": old_way.name, "value": old_way.value})
+            return _AGAIN
         if not plan.feasible:
             return await self.block(plan.blockers)
         if (guests := with_newcomers(self.m, seen.cluster, plan)) is not None:

@@ -12,9 +12,11 @@ from noout.domain.maintenance import Json, Maintenance, Observation, Plan
 from noout.domain.workorder import WorkOrder
 from noout.ports import Clock, Journal
 from noout.run.record import Known
+from noout.steps.avoid import Avoid
+from noout.steps.rules import RULES, Rules
 from noout.steps.site import Site
 
-MakePlan = Callable[[ClusterState, CephState | None, NodeId, datetime, Plan | None], Plan]
+MakePlan = Callable[[ClusterState, CephState | None, NodeId, datetime, Plan | None, Avoid], Plan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class Answer:
 
 async def nobody_is_silent(m: Maintenance) -> frozenset[GuestId]:
     return frozenset()
+
+
+async def nobody_is_asked(m: Maintenance) -> Mapping[GuestId, datetime | None]:
+    return {}
 
 
 async def always() -> bool:
@@ -54,10 +60,12 @@ class Context:
     make_work_order: Callable[[Maintenance], WorkOrder]
     accept: Callable[[Maintenance, Observation], Awaitable[Answer]]
     silent: Callable[[Maintenance], Awaitable[frozenset[GuestId]]] = nobody_is_silent
+    answered: Callable[[Maintenance], Awaitable[Mapping[GuestId, datetime | None]]] = nobody_is_asked
     may_act: Callable[[], Awaitable[bool]] = always
     soak_s: float = 600.0
     probation_s: float = 7 * 86400.0
     stall_s: float = 60.0
+    rules: Rules = RULES
     sightings: dict[str, Sighting] = field(default_factory=dict)
     known: Known = field(init=False)
 

@@ -29,6 +29,7 @@ from noout.domain.maintenance import (
 from noout.domain.reasons import Blocker, Caution
 from noout.domain.workorder import WorkOrder
 from noout.run.fold_messages import on_message
+from noout.steps.avoid import NO_NEW_PLAN
 
 PHASE_ON_ENTRY = {
     "evacuate": Phase.EVACUATING,
@@ -85,6 +86,7 @@ def _planned(m: Maintenance, event: Event) -> Maintenance:
     phase = Phase.PLANNED if m.phase is Phase.PROPOSED else m.phase
     return replace(
         _forget(m, forget), plan=plan, phase=phase, cautions=_merge(m.cautions, plan.cautions), blockers=(),
+        facts={name: value for name, value in m.facts.items() if name != NO_NEW_PLAN},
         replan_wanted_at=None, confirmed=frozenset(),  # a yes was said to the old plan's effects
     )  # fmt: skip
 
@@ -227,6 +229,8 @@ def _fact(m: Maintenance, event: Event) -> Maintenance:
         return replace(m, cautions=_merge(m.cautions, (decode(Caution, value),)))
     if name == "replan":
         return replace(m, replan_wanted_at=event.at, facts={**m.facts, "replan_why": value})
+    if name == NO_NEW_PLAN:
+        return replace(m, replan_wanted_at=None, facts={**m.facts, name: value})
     if name == "node-off":
         return replace(m, node_off_at=event.at)
     if name == "node-on":

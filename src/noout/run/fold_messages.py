@@ -18,6 +18,10 @@ def on_message(m: Maintenance, event: Event) -> Maintenance:
     return m if handler is None or event.data.get("refused") else handler(m, event)
 
 
+# What an operator who resumes the run is taken to know: the guest's service, or the guest, is as it is.
+KNOWN_SILENCE = frozenset({"guest.silent", "guest.arrived-otherwise", "canary.no-answer"})
+
+
 def _said_at(event: Event) -> datetime:
     at = event.data.get("at")
     return datetime.fromisoformat(at) if at else event.at
@@ -49,13 +53,16 @@ def _pause(m: Maintenance, event: Event) -> Maintenance:
 
 def _resume(m: Maintenance, event: Event) -> Maintenance:
     """Go on: failures are forgiven, known silences accepted, a failed acceptance is judged anew."""
-    silent = {GuestId.parse(each.subject) for each in m.blockers if each.code == "guest.silent"}
+    silent = {GuestId.parse(each.subject) for each in m.blockers if each.code in KNOWN_SILENCE}
     left = {GuestId.parse(each) for each in event.data.get("data", {}).get("leave", [])}
     facts = dict(m.facts)
     failed_acceptance = not (facts.get("acceptance") or {"ok": True})["ok"]
     if failed_acceptance:
         del facts["acceptance"]
-    facts.pop("replan_why", None)  # what was planned anew without success may be so once more
+    for name in ("replan_why", "no-new-plan", "avoid", "locks"):  # what was tried, or waited for, may be so once more
+        facts.pop(name, None)
+    if any(each.code == "canary.failed" for each in m.blockers):
+        facts["suspects"] = [{**each, "accepted": True} for each in facts.get("suspects", ())]
     return replace(
         m, paused=False, failed={}, why_failed={}, failed_at={}, facts=facts, blockers=(),
         acceptance_until=None if failed_acceptance else m.acceptance_until,

@@ -17,10 +17,13 @@ from noout.steps.step import Sight
 async def look(ctx: Context, m: Maintenance, sees: frozenset[Sight]) -> Observation:
     """Raises what the doors raise: nothing is decided on half a picture (a mute BMC is part of the picture)."""
     site = ctx.site(m.node)
+    answered = await ctx.answered(m)  # first of all: it may have to wait for the prober's first answers
     cluster = await site.hypervisor.observe()
     ceph = await site.ceph.observe() if site.ceph is not None else None
     hardware = await site.bmc.observe(log=False) if "hardware" in sees else None
-    seen = Observation(ctx.clock.now(), cluster, ceph, hardware, await ctx.silent(m), shell=site.hypervisor.has_shell)
+    seen = Observation(
+        ctx.clock.now(), cluster, ceph, hardware, await ctx.silent(m), answered, shell=site.hypervisor.has_shell
+    )
     if "ok-to-stop" in sees and site.ceph is not None:
         osds = [osd.id for osd in checks.osds_of_node(m, seen) if osd.up]
         answer = await site.ceph.ok_to_stop(osds) if osds and ceph is not None and ceph.fresh else None
@@ -30,12 +33,26 @@ async def look(ctx: Context, m: Maintenance, sees: frozenset[Sight]) -> Observat
 
 
 def adopted(pending: Pending, seen: Observation) -> str | None:
-    """The UPID of a running migration of this pending move's guest, when we do not know one yet."""
+    """The UPID of the running migration that carries out this pending move, when we do not know one yet.
+
+    One that goes elsewhere is somebody else's: it is waited for, and neither taken for ours nor cancelled.
+    """
+    upid = _unknown(pending, seen)
+    known = seen.progress.get(GuestId.parse(pending.action.subject)) if upid in seen.tasks else None
+    return upid if known is not None and _is_ours(pending, known) else None
+
+
+def _unknown(pending: Pending, seen: Observation) -> str | None:
+    """A running migration of this pending move's guest, whosever it is, while we know none."""
     if pending.upid or pending.action.verb not in ("migrate", "ha-migrate"):
         return None
     vmid = pending.action.subject.rpartition("/")[2]
     running = (each for each in seen.cluster.running_tasks if each.kind in MOVING_KINDS and each.subject == vmid)
     return next((task.upid for task in running), None)
+
+
+def _is_ours(pending: Pending, found: MigrationProgress) -> bool:
+    return found.target == pending.action.args.get("target")
 
 
 async def _moves(
@@ -46,27 +63,34 @@ async def _moves(
     progress: dict[GuestId, MigrationProgress] = {}
     stalled: set[GuestId] = set()
     for pending in m.pending:
-        upid = pending.upid or adopted(pending, seen)
+        upid = pending.upid or _unknown(pending, seen)
         if upid is None:
             continue
         try:
-            tasks[upid] = await site.hypervisor.task(upid)
-            if pending.action.verb not in ("migrate", "ha-migrate"):
-                continue
-            found = await site.hypervisor.progress(upid)
+            task = await site.hypervisor.task(upid)
+            moves = pending.action.verb in ("migrate", "ha-migrate")
+            found = await site.hypervisor.progress(upid) if moves else None
         except NooutError:
+            continue
+        if upid != pending.upid and (found is None or not _is_ours(pending, found)):
+            continue
+        tasks[upid] = task
+        if not moves:
             continue
         guest = GuestId.parse(pending.action.subject)
         if found is not None:
             progress[guest] = found
-        if tasks[upid].running and _stands_still(ctx, upid, found, seen):
+        if task.running and _stands_still(ctx, upid, found, seen):
             stalled.add(guest)
     return tasks, progress, frozenset(stalled)
 
 
 def _stands_still(ctx: Context, upid: str, found: MigrationProgress | None, seen: Observation) -> bool:
-    """Nothing is logged while `transferred` stands still, so it is timed here."""
-    transferred = found.transferred_bytes if found else 0
+    """Nothing is logged while `transferred` stands still, so it is timed here; from the first figure on: before it,
+    local disks are copied, or a container is stopped, and nothing tells how far that is."""
+    if found is None or not found.total_bytes:
+        return False
+    transferred = found.transferred_bytes
     last = ctx.sightings.get(upid)
     if last is None or last.transferred_bytes != transferred:
         ctx.sightings[upid] = Sighting(transferred, seen.at)

@@ -99,5 +99,6 @@ def moved(m: Maintenance, pending: Pending, verdict: Verified, seen: Observation
         started=pending.since,
         finished=seen.at,
         blackout_ms=int(blackout) if isinstance(blackout, int | float) else None,
-        homeward=pending.action.verb == "start-guest" or pending.action.step == "return",
+        homeward=bool(args.get("homeward", pending.action.verb == "start-guest" or pending.action.step == "return")),
+        arrived=str(verdict.evidence.get("arrived", "")),
     )

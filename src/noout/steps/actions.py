@@ -20,13 +20,15 @@ def move(step: str, each: Move, guest: Guest) -> Action:
     assert each.target is not None
     here, there, vmid = guest.node.name, each.target.name, guest.id.vmid
     kind = guest.kind.value
-    online = guest.kind is GuestKind.QEMU and guest.running
+    online = guest.kind is GuestKind.QEMU and guest.alive
     if each.ha:
         sid = f"{'vm' if guest.kind is GuestKind.QEMU else 'ct'}:{vmid}"
         command = f"ha-manager migrate {sid} {there}"
         says = f"Ask HA to move {each.name} ({guest.id}) from {here} to {there}"
     else:
         options = " --online 1" if online else (" --restart 1" if guest.running else "")
+        if each.with_conntrack and online:
+            options += " --with-conntrack-state 1"
         if each.with_local_disks:
             options += " --with-local-disks 1"
         if each.target_storage:
@@ -38,7 +40,7 @@ def move(step: str, each: Move, guest: Guest) -> Action:
         step, "ha-migrate" if each.ha else "migrate", str(guest.id), says, command,
         {"name": each.name, "kind": each.kind.value, "source": here, "target": there, "running": guest.running,
          "with_local_disks": each.with_local_disks, "target_storage": each.target_storage,
-         "expected_s": each.expected_s},
+         "with_conntrack": each.with_conntrack and online, "expected_s": each.expected_s},
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noout.domain.ceph import Osd
-from noout.domain.cluster import Guest, GuestId, GuestStatus
+from noout.domain.cluster import Guest, GuestId, GuestKind, GuestStatus
 from noout.domain.maintenance import Maintenance, MoveKind, Observation
 from noout.domain.reasons import Blocker
 
@@ -79,6 +79,34 @@ def noout_is_elsewhere(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]
         for guest in seen.cluster.guests_on(m.node)
         if guest.id in own
     )
+
+
+def not_as_before(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
+    """Guests we moved that arrived, but not as they were: they are not moved again, they are said."""
+    found = []
+    for moved in {each.guest: each for each in m.moved}.values():
+        guest = seen.cluster.guest(moved.guest)
+        if not moved.arrived or guest is None or guest.node != moved.target or moved.guest in m.silence_accepted:
+            continue
+        in_error = guest.ha is not None and guest.ha.state == "error"
+        if guest.running and not in_error:
+            continue
+        tool = "pct" if guest.kind is GuestKind.LXC else "qm"
+        verb = "start" if guest.status is GuestStatus.STOPPED else "resume"
+        how = f"{tool} {verb} {guest.id.vmid} on {guest.node.name}"
+        state = guest.status.value
+        if in_error and guest.ha is not None:
+            how = f"ha-manager set {guest.ha.sid} --state disabled, then --state {guest.ha.requested_state}"
+            state = f"{state}, in HA state error"
+        found.append(
+            Blocker(
+                "guest.arrived-otherwise", str(guest.id),
+                f"{guest.name} ({guest.id}) ran before its move and is {state} on {guest.node.name}",
+                f"{how}; the run goes on when all is well with it, or when you resume",
+                {"status": guest.status.value},
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 def cluster_survives(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:

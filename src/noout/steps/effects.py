@@ -15,6 +15,7 @@ from noout.domain.hardware import Power
 from noout.domain.maintenance import Action, Maintenance, Observation, Pending
 from noout.ports import CephCluster
 from noout.steps import guest_effects as guests
+from noout.steps import media
 from noout.steps import setting_effects as settings
 from noout.steps.site import Site
 from noout.steps.step import Verdict, Verified, within
@@ -151,6 +152,9 @@ def _led(on: bool) -> Look:
 EFFECTS: dict[str, Effect] = {
     "migrate": Effect(guests.migrate, guests.has_moved),
     "ha-migrate": Effect(guests.ha_migrate, guests.has_moved_by_ha),
+    "eject": Effect(media.take_out, media.is_out, takes=media.OWNED),
+    "insert": Effect(media.put_in, media.is_back, releases=media.OWNED),
+    "leave-ejected": Effect(media.let_be, media.is_left, releases=media.OWNED),
     "cancel": Effect(guests.cancel, guests.is_cancelled),
     "shutdown-guest": Effect(guests.shutdown, guests.is_down, takes="guest-down"),
     "start-guest": Effect(guests.start, guests.is_running, releases="guest-down"),

@@ -6,13 +6,18 @@ else moved, makes a new plan. A move that fails three times is planned anew once
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from noout.domain.cluster import Guest, GuestId, GuestStatus
-from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, Observation
+from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, Observation, Plan
 from noout.domain.reasons import Blocker
-from noout.steps import actions, checks, cordon
+from noout.steps import actions, canary, checks, cordon, locks, media
+from noout.steps.avoid import NO_NEW_PLAN, given_up, nodes_to_avoid, with_target
 from noout.steps.bring_back import start_again
 from noout.steps.effects import Reconciler
-from noout.steps.guest_effects import running_move
+from noout.steps.guest_effects import CANCELLED, running_move
+from noout.steps.room import no_room
+from noout.steps.rules import RULES, Rules
 from noout.steps.step import (
     Act,
     Ask,
@@ -31,11 +36,17 @@ from noout.steps.whereabouts import not_home
 POLL_S = 5.0
 NO_END_S = 900.0  # a migration is given ten times its estimate, and at least this, before it is cancelled
 MOVE_VERBS = frozenset({"migrate", "ha-migrate"})
+MOVABLE = frozenset({"", "running", "paused", "suspended"})  # QEMU's words for a guest with which nothing is wrong
+GIVEN_UP = "target.given-up"
+WORTH_A_PLAN = frozenset({"target.offline", "target.full", "guest.move-failed"})
 
 
 class Evacuate(Reconciler):
     name = "evacuate"
     sees: frozenset[Sight] = frozenset()
+
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
 
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
         if m.plan is None:
@@ -44,13 +55,19 @@ class Evacuate(Reconciler):
             return Act((action,))
         if why := _why_plan_anew(m):
             return Ask("plan", why)
-        if blockers := checks.silent_guests(m, seen):
+        if (decision := canary.watch(self.name, m, seen, self.rules)) is not None:
+            return decision
+        if blockers := checks.not_as_before(m, seen):
             return Blocked(blockers)
         if (decision := cordon.calm(self.name, m, seen)) is not None:
             return decision
         todo = [move for move in m.plan.moves if move.kind is not MoveKind.SHUTDOWN and not is_done(move, m, seen)]
+        if (note := _another_target(self.name, todo, m, seen)) is not None:
+            return note
         if todo:
-            return _or_new_plan(next_moves(self.name, todo, m, seen, m.plan.streams), m)
+            return _or_new_plan(next_moves(self.name, todo, m, seen, m.plan.streams, self.rules), m)
+        if (decision := canary.wait_for_answers(self.name, m, seen)) is not None:
+            return decision
         if strays := checks.strays(m, seen):
             return Blocked(
                 tuple(
@@ -68,6 +85,7 @@ class Evacuate(Reconciler):
         given_back = (
             cordon.open_again(self.name, m, seen)
             or start_again(self.name, m, seen)
+            or media.put_back(self.name, m, seen)
             or cordon.wake_again(self.name, m, seen)
             or cordon.stir(self.name, m, seen)
         )
@@ -90,37 +108,109 @@ def is_of(action: Action, guest: GuestId) -> bool:
     return action.verb in MOVE_VERBS and action.subject == str(guest)
 
 
-def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, streams: int) -> Decision:
+@dataclass(slots=True)
+class _Sorted:
+    """The moves that are left, by what stands in their way."""
+
+    ready: list[tuple[Move, Guest]] = field(default_factory=list)
+    stuck: list[Blocker] = field(default_factory=list)
+    locked: dict[GuestId, str] = field(default_factory=dict)  # due, and locked
+    waits: list[str] = field(default_factory=list)  # for a lock that is not waited for too long yet
+    soonest_s: float | None = None  # until a failed one may be tried again
+
+
+def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, streams: int, rules: Rules) -> Decision:
     """The moves that may start now, in the plan's order; or why none may."""
     flying = [pending for pending in m.pending if pending.action.verb in MOVE_VERBS]
-    ha_busy = any(pending.action.verb == "ha-migrate" for pending in flying)  # HA guests go one at a time
-    ready: list[Action] = []
-    stuck: list[Blocker] = []
-    soonest: float | None = None
+    found = _sort(step, todo, m, seen, rules)
+    if (waits := locks.waits_now(found.locked, m, seen)) != locks.recorded(m):
+        return Note(locks.FACT, waits)
+    going = canary.may_go(step, found.ready, m, seen) if len(flying) < streams else []
+    if going:
+        if (caution := canary.unwatched(todo, m, seen)) is not None:
+            return caution
+        return Act(tuple(_first_effect(step, move, guest) for move, guest in going))
+    if flying or any(pending.action.verb in ("eject", "insert") for pending in m.pending):
+        return Hold("guests to arrive", POLL_S)
+    if found.ready and (decision := canary.wait_for_answers(step, m, seen)) is not None:
+        return decision
+    if found.soonest_s is not None:
+        return Hold("a failed move is tried again soon", max(found.soonest_s, 1.0), "time")
+    if found.stuck:
+        return Blocked(tuple(found.stuck))
+    if found.waits:
+        return Hold(found.waits[0], POLL_S, "time")
+    return Hold("guests wait for each other", POLL_S)
+
+
+def _sort(step: str, todo: list[Move], m: Maintenance, seen: Observation, rules: Rules) -> _Sorted:
+    found = _Sorted()
+    ha_busy = any(pending.action.verb == "ha-migrate" for pending in m.pending)  # HA guests go one at a time
     unfinished = {move.guest for move in todo}
     for move in todo:
         guest = seen.cluster.guest(move.guest)
-        if guest is None or any(is_of(pending.action, move.guest) for pending in m.pending):
+        if guest is None or any(concerns(pending.action, move.guest) for pending in m.pending):
             continue
-        action = actions.move(step, move, guest)
-        if exhausted(m, action.key):
-            stuck.append(_gave_up(action, m))
-        elif (again := retry_at(m, action.key)) is not None and seen.at < again:
-            wait = (again - seen.at).total_seconds()
-            soonest = wait if soonest is None else min(soonest, wait)
+        action = _first_effect(step, move, guest)
+        again = retry_at(m, action.key)
+        if (blocker := _hopeless(step, action, move, guest, m)) is not None:
+            found.stuck.append(blocker)
+        elif again is not None and seen.at < again:
+            wait_s = (again - seen.at).total_seconds()
+            found.soonest_s = wait_s if found.soonest_s is None else min(found.soonest_s, wait_s)
         elif any(each in unfinished for each in move.after) or (action.verb == "ha-migrate" and ha_busy):
             continue
-        elif (blocker := _no_room(move, guest, m, seen)) is not None:
-            stuck.append(blocker)
+        elif (lock := locks.lock_of(guest, seen)) is not None:
+            found.locked[guest.id] = lock
+            if (blocker := locks.too_long(guest, lock, m, seen, rules)) is not None:
+                found.stuck.append(blocker)
+            else:
+                found.waits.append(locks.waiting_for(guest, lock, seen))
+        elif (blocker := _not_as_planned(move, guest) or no_room(move, guest, m, seen)) is not None:
+            found.stuck.append(blocker)
         else:
-            ready.append(action)
-    if ready and len(flying) < streams:
-        return Act(tuple(ready))
-    if flying:
-        return Hold("guests to arrive", POLL_S)
-    if soonest is not None:
-        return Hold("a failed move is tried again soon", max(soonest, 1.0), "time")
-    return Blocked(tuple(stuck)) if stuck else Hold("guests wait for each other", POLL_S)
+            found.ready.append((move, guest))
+    return found
+
+
+def concerns(action: Action, guest: GuestId) -> bool:
+    """An effect on this guest, or on one of its drives."""
+    return action.subject == str(guest) or action.subject.startswith(f"{guest}:")
+
+
+def _first_effect(step: str, move: Move, guest: Guest) -> Action:
+    """What must come first: a local ISO leaves its drive before its guest can leave the node."""
+    return next(iter(media.ejects_left(step, move, guest)), None) or actions.move(step, move, guest)
+
+
+def _hopeless(step: str, action: Action, move: Move, guest: Guest, m: Maintenance) -> Blocker | None:
+    """A move that is not tried again as it is: it failed too often, or its target was given up."""
+    if exhausted(m, action.key):
+        return _gave_up(action, m)
+    if step != "evacuate" or move.target is None or move.target not in nodes_to_avoid(m, guest):
+        return None
+    tried = ", ".join(given_up(m).get(str(guest.id), ())) or move.target.name
+    because = m.facts.get(NO_NEW_PLAN) or {}
+    why = f" ({'; '.join(because.get('because', ()))})" if because else ""
+    return Blocker(
+        "guest.no-other-target", str(guest.id),
+        f"{guest.name} ({guest.id}) could not be moved to {tried}, and no other node can take it{why}",
+        "mend the way to one of them, or move it by hand; resume tries all of them again", {"tried": tried},
+    )  # fmt: skip
+
+
+def _not_as_planned(move: Move, guest: Guest) -> Blocker | None:
+    """A guest that is neither running, paused nor stopped is a process that must not be moved on a guess."""
+    if guest.status is GuestStatus.STOPPED or (guest.alive and guest.qmp_status in MOVABLE):
+        return None
+    said = f"it is {guest.qmp_status or guest.status.value}"
+    if guest.status is GuestStatus.UNKNOWN:
+        said = "nobody can say whether it runs"
+    return Blocker(
+        "guest.not-running", str(guest.id), f"{guest.name} ({guest.id}) is not moved: {said}",
+        f"qm resume {guest.id.vmid} on {guest.node.name}, or shut it down; the run goes on by itself",
+        {"status": guest.status.value},
+    )  # fmt: skip
 
 
 def _gave_up(action: Action, m: Maintenance) -> Blocker:
@@ -130,39 +220,6 @@ def _gave_up(action: Action, m: Maintenance) -> Blocker:
         f"{action.says}: failed {m.failed[action.key]} times: {m.why_failed.get(action.key, '')}",
         "mend the cause shown, or move it by hand; resume tries again",
     )
-
-
-def _no_room(move: Move, guest: Guest, m: Maintenance, seen: Observation) -> Blocker | None:
-    """The target must be online and hold the guest's RAM on top of what runs there or is on its way there, now."""
-    if move.target is None:
-        return None
-    node = seen.cluster.node(move.target)
-    if node is None or not node.online:
-        return Blocker(
-            "target.offline", str(move.guest), f"{move.target.name}, where {move.name} should go, is not online",
-            "bring it back, or resume for a new plan",
-        )  # fmt: skip
-    if not guest.running or m.plan is None:
-        return None
-    load = next((each for each in m.plan.loads if each.node == move.target), None)
-    # As in the plan: all but the reserve; yet a node may hold again what it held before anything moved.
-    limit = max(node.ram_bytes - load.reserve_bytes, load.before_bytes) if load else node.ram_bytes
-    coming = sum(
-        other.ram_bytes
-        for pending in m.pending
-        if pending.action.args.get("target") == node.id.name
-        and (other := seen.cluster.guest(GuestId.parse(pending.action.subject))) is not None
-        and other.node != node.id
-    )
-    here = [other for other in seen.cluster.guests_on(node.id) if other.status is not GuestStatus.STOPPED]
-    short = sum(other.ram_bytes for other in here if not other.template) + coming + guest.ram_bytes - limit
-    if short > 0:
-        return Blocker(
-            "target.full", str(move.guest),
-            f"{move.name} does not fit on {node.id.name} any more: {short / actions.GIB:.1f} GiB short",
-            "make room there, or resume for a new plan",
-        )  # fmt: skip
-    return None
 
 
 def overdue(step: str, m: Maintenance, seen: Observation) -> Action | None:
@@ -183,11 +240,39 @@ def overdue(step: str, m: Maintenance, seen: Observation) -> Action | None:
     return None
 
 
+def _another_target(step: str, todo: list[Move], m: Maintenance, seen: Observation) -> Note | None:
+    """A migration that we cancelled is not tried again on the same way: its target is given up, and a new plan wanted.
+
+    Asked for once: where no plan can do without that target, the old one goes on for all the others.
+    """
+    reasons = []
+    for move in todo:
+        guest = seen.cluster.guest(move.guest)
+        if guest is None or move.target is None or any(concerns(each.action, move.guest) for each in m.pending):
+            continue
+        avoided = move.target in nodes_to_avoid(m, guest)
+        if not avoided and m.why_failed.get(actions.move(step, move, guest).key, "").startswith(CANCELLED):
+            return Note("avoid", with_target(m, move))
+        if avoided:
+            reasons.append(f"{GIVEN_UP} {move.guest} {move.target.name}")
+    asked = (m.facts.get(NO_NEW_PLAN) or {}).get("why", [])
+    return Note("replan", reasons) if set(reasons) - set(asked) else None
+
+
+def without_a_new_plan(m: Maintenance, refused: Plan) -> Note | None:
+    """When a plan was wanted only to do without a target, and there is none: the old one goes on without that guest."""
+    why = m.facts.get("replan_why")
+    if not isinstance(why, list) or not all(str(each).startswith(GIVEN_UP) for each in why):
+        return None
+    because = [blocker.message for blocker in refused.blockers]
+    return Note(NO_NEW_PLAN, {"why": why, "because": because})
+
+
 def _or_new_plan(decision: Decision, m: Maintenance) -> Decision:
     """What stops a move (its target went away or filled up, it failed too often) is a reason for one new plan."""
     if isinstance(decision, Blocked):
-        reasons = [f"{each.code} {each.subject}" for each in decision.blockers]
-        if m.facts.get("replan_why") != reasons:
+        reasons = [f"{each.code} {each.subject}" for each in decision.blockers if each.code in WORTH_A_PLAN]
+        if reasons and m.facts.get("replan_why") != reasons:
             return Note("replan", reasons)
     return decision
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from noout.domain.cluster import Guest, GuestId, GuestKind, GuestStatus, NodeId, Task
 from noout.domain.errors import Refused
-from noout.domain.maintenance import Action, Maintenance, Observation, Pending
+from noout.domain.maintenance import Action, Json, Maintenance, Observation, Pending
 from noout.steps.actions import SHUTDOWN_TIMEOUT_S, guest_id
 from noout.steps.site import Site
 from noout.steps.step import Failed, NotYet, Verdict, Verified
@@ -14,6 +14,7 @@ MOVING_KINDS = frozenset({"qmigrate", "vzmigrate"})
 SETTLE_S = 60.0
 # HA decides in rounds of 10 s; a queued move of which nothing shows after this long was dropped or bounced back.
 HA_SETTLE_S = 180.0
+CANCELLED = "cancelled, as "  # how the failure of a move begins that we ended ourselves
 
 
 def _guest(action: Action, seen: Observation) -> Guest:
@@ -32,9 +33,10 @@ async def migrate(action: Action, seen: Observation, site: Site) -> str | None:
     task = await site.hypervisor.migrate(
         guest,
         target,
-        online=guest.kind is GuestKind.QEMU and guest.running,
+        online=guest.kind is GuestKind.QEMU and guest.alive,
         with_local_disks=bool(action.args.get("with_local_disks")),
         target_storage=str(storage) if storage else None,
+        with_conntrack=bool(action.args.get("with_conntrack")),
     )
     return task.upid
 
@@ -74,23 +76,25 @@ def _task(pending: Pending, seen: Observation) -> Task | None:
     return seen.tasks.get(pending.upid) if pending.upid else None
 
 
-def _arrived(pending: Pending, seen: Observation, guest: Guest) -> Verdict:
-    """On the target, unlocked, nobody migrating it: is it also as it was before?"""
+def _arrived(pending: Pending, seen: Observation, guest: Guest, otherwise: str = "") -> Verdict:
+    """On the target, unlocked, nobody migrating it: it has moved. Is it also as it was before? If not, that is said
+    with the move: a guest that is paused over there must come home all the same."""
+    progress = seen.progress.get(guest.id)
+    evidence: dict[str, Json] = {"blackout_ms": progress.blackout_ms if progress else None}
     if pending.action.args.get("running") and guest.status is not GuestStatus.RUNNING:
         expected_s = float(pending.action.args.get("expected_s") or 0.0)
         # The time counts from the asking: a long copy must leave as much time for settling as a short one.
         if guest.status is GuestStatus.UNKNOWN or _age_s(pending, seen) < SETTLE_S + 10 * expected_s:
             return NotYet(f"{guest.name} is on {guest.node.name} but {guest.status.value}")
-        return Failed(f"it arrived on {guest.node.name} but is {guest.status.value}")
-    progress = seen.progress.get(guest.id)
-    return Verified({"blackout_ms": progress.blackout_ms if progress else None})
+        otherwise = otherwise or guest.status.value
+    return Verified(evidence | ({"arrived": otherwise} if otherwise else {}))
 
 
 def _why_it_ended(guest: GuestId, task: Task, m: Maintenance) -> str:
     """The task's own words; or ours, when it was cancelled by us."""
     cancels = (each.action for each in m.pending if each.action.verb == "cancel" and each.action.subject == str(guest))
     ours = next(cancels, None)
-    return f"cancelled, as {ours.args['why']}" if ours else (task.exit_status or "the task failed")
+    return f"{CANCELLED}{ours.args['why']}" if ours else (task.exit_status or "the task failed")
 
 
 def has_moved(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
@@ -127,7 +131,8 @@ def has_moved_by_ha(pending: Pending, m: Maintenance, seen: Observation) -> Verd
     if guest.ha is None:
         return has_moved(pending, m, seen)
     if guest.ha.state == "error":
-        return Failed("HA put it into state error")
+        here = guest.node.name == target and guest.lock is None and running_move(seen, guest.id) is None
+        return _arrived(pending, seen, guest, "HA state error") if here else Failed("HA put it into state error")
     if running_move(seen, guest.id) is not None or guest.lock == "migrate" or guest.ha.state in {"migrate", "relocate"}:
         return NotYet(f"HA says {guest.ha.state}")
     if guest.node.name == target and guest.ha.node == target:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from noout.domain.maintenance import Maintenance, Move, Observation
-from noout.steps import checks, cordon
+from noout.steps import canary, checks, cordon, media
 from noout.steps.bring_back import start_again
 from noout.steps.effects import Reconciler
 from noout.steps.evacuate import is_done, next_moves, overdue
+from noout.steps.rules import RULES, Rules
 from noout.steps.step import Act, Blocked, Decision, Finished, Sight, exhausted
 from noout.steps.whereabouts import away, not_home
 
@@ -15,16 +16,24 @@ class Homecoming(Reconciler):
     name = "return"
     sees: frozenset[Sight] = frozenset()
 
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
+
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
         if (action := overdue(self.name, m, seen)) is not None and not exhausted(m, action.key):
             return Act((action,))
         if (decision := cordon.open_again(self.name, m, seen) or start_again(self.name, m, seen)) is not None:
             return decision
-        if blockers := checks.silent_guests(m, seen):
+        if (decision := canary.watch(self.name, m, seen, self.rules)) is not None:
+            return decision
+        if blockers := checks.not_as_before(m, seen):
             return Blocked(blockers)
         todo = [move for move in (m.plan.returns if m.plan else ()) if _wanted(move, m, seen)]
         if todo:
-            return next_moves(self.name, todo, m, seen, m.plan.streams if m.plan else 1)
+            return next_moves(self.name, todo, m, seen, m.plan.streams if m.plan else 1, self.rules)
+        decision = canary.wait_for_answers(self.name, m, seen) or media.put_back(self.name, m, seen)
+        if decision is not None:
+            return decision
         if (decision := cordon.stir(self.name, m, seen)) is not None:
             return decision
         return Finished({"leftovers": [str(guest) for guest in not_home(m, seen)]})

@@ -194,7 +194,10 @@ def task_log(data: Any) -> None:
         assert progress.transferred_bytes == int(529.0 * 1024)
         assert progress.rate_bytes_s == pytest.approx((529.0 - 82.1) * 1024 / 7, rel=0.001)
     if "VM-state" not in text and "downtime" not in text.replace("migration downtime limit", ""):
-        assert progress is None
+        assert progress is None or (progress.total_bytes == 0 and progress.blackout_ms is None)
+    if found := re.search(r"starting migration of \w+ \d+ to node '(\w+)'", text):
+        assert progress is not None
+        assert progress.target == found[1]
 
 
 def guest_precondition(data: Any) -> None:

@@ -32,10 +32,12 @@ from noout.domain.maintenance import (
     Pending,
     Plan,
 )  # fmt: skip
+from noout.domain.reasons import Caution
 
 T0 = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 GIB = 1024**3
 NODE = NodeId("ams1", "pve3")
+UNWATCHED = Caution("canary.nobody", str(NODE), "nobody watches the guests: none of them has a probe")
 NAMES = ("pve1", "pve2", "pve3", "pve4", "pve5")
 
 
@@ -62,8 +64,9 @@ def plan(*moves: Move, streams: int = 2, returns: tuple[Move, ...] = ()) -> Plan
 
 
 def maintenance(**changes: Any) -> Maintenance:
+    """Of guests that nobody probes, which has been said."""
     made = Maintenance("ams1-pve3-1", NODE, "a fan", Mode.AUTO, T0, "operator:anna", 5, facts={"crush_host": "pve3"})
-    return replace(made, **changes)
+    return replace(made, cautions=(UNWATCHED,), **changes) if "cautions" not in changes else replace(made, **changes)
 
 
 def owning(*owned: tuple[str, str], since: datetime = T0) -> tuple[Owned, ...]:

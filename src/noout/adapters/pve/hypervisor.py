@@ -8,7 +8,7 @@ from typing import Any
 from noout.adapters.pve import parse
 from noout.adapters.pve.client import PveClient
 from noout.adapters.pve.observe import Observer
-from noout.adapters.pve.task_log import log_lines, migration_progress
+from noout.adapters.pve.task_log import log_lines, migration_progress, migration_target
 from noout.domain.cluster import ClusterState, Guest, GuestKind, MigrationProgress, NodeId, Task
 from noout.domain.errors import Broken, Refused, Retryable, UnknownOutcome
 from noout.ports import Precondition, Shell
@@ -56,11 +56,12 @@ class PveHypervisor:
         online: bool,
         with_local_disks: bool = False,
         target_storage: str | None = None,
+        with_conntrack: bool = False,
     ) -> Task:
         form: dict[str, Any] = {"target": target.name}
         if guest.kind is GuestKind.QEMU:
             form |= {"online": online or None, "with-local-disks": with_local_disks or None}
-            form["targetstorage"] = target_storage
+            form |= {"targetstorage": target_storage, "with-conntrack-state": with_conntrack or None}
         else:
             form |= {"restart": online or guest.running or None, "target-storage": target_storage}
         return await self._task("POST", f"{_path(guest)}/migrate", **form)
@@ -90,13 +91,23 @@ class PveHypervisor:
         # A log grows by a line a second; its total is not known before the first look: find the end, then read it.
         start = 0
         lines: list[str] = []
+        begin: list[str] = []  # of the first page: it says where the migration goes
         for _ in range(64):
             page = log_lines(await self._client.get(path, start=start, limit=LOG_TAIL * 5))
+            begin = begin or [line for line in page if migration_target(line)]
             lines = [*lines[-LOG_TAIL:], *page]
             if len(page) < LOG_TAIL * 5:
                 break
             start += len(page)
-        return migration_progress(lines)
+        return migration_progress([*begin, *lines])
+
+    async def set_drive(self, guest: Guest, drive: str, volume: str | None) -> None:
+        """Its kept configuration is forgotten whatever the answer: the next look reads what is so."""
+        try:
+            value = f"{volume or 'none'},media=cdrom"
+            await self._client.effect("PUT", f"{_path(guest)}/config", **{drive: value})
+        finally:
+            self._observer.forget(guest.id)
 
     async def cancel(self, upid: str) -> None:
         await self._client.effect("DELETE", self._task_path(upid))

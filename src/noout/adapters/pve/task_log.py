@@ -16,6 +16,7 @@ _STAMP = r"^(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) "
 _ACTIVE = re.compile(_STAMP + rf"migration active, transferred {_AMOUNT} of {_AMOUNT} VM-state")
 _DOWNTIME = re.compile(r"average migration speed: .* - downtime (?P<ms>\d+) ms")
 _COMPLETED = re.compile(rf"migration completed, transferred {_AMOUNT} VM-state")
+_TARGET = re.compile(r"starting migration of (?:VM|CT) \d+ to node '(?P<node>[^']+)'")
 RATE_OVER = timedelta(seconds=60)
 
 
@@ -24,8 +25,14 @@ def log_lines(data: Any) -> list[str]:
     return [str(row.get("t") or "") for row in sorted(rows(data), key=lambda row: whole(row.get("n")))]
 
 
+def migration_target(line: str) -> str:
+    """The name of the node to which a migration goes, by the line that says it; "" for any other line."""
+    found = _TARGET.search(line)
+    return found["node"] if found else ""
+
+
 def migration_progress(lines: Iterable[str]) -> MigrationProgress | None:
-    """The latest figures, None before the first one.
+    """The latest figures and the target, None before either is told. Both amounts are 0 before the first figure.
 
     ``rate_bytes_s`` is bytes over seconds of the last minute's lines; PVE's own rate jumps and its "average
     migration speed" is configured RAM over time, not bytes sent. PVE logs nothing while a migration stands still:
@@ -34,19 +41,22 @@ def migration_progress(lines: Iterable[str]) -> MigrationProgress | None:
     seen: list[tuple[datetime, int, int]] = []
     blackout_ms: int | None = None
     completed: int | None = None
+    target = ""
     for line in lines:
-        if found := _ACTIVE.match(line):
+        if goes := migration_target(line):
+            target = goes
+        elif found := _ACTIVE.match(line):
             at = datetime.fromisoformat(found["at"])  # the node's local time: only differences are used
             seen.append((at, _bytes(found[2], found[3]), _bytes(found[4], found[5])))
         elif found := _DOWNTIME.search(line):
             blackout_ms = int(found["ms"])
         elif found := _COMPLETED.search(line):
             completed = _bytes(found[1], found[2])
-    if not seen and blackout_ms is None and completed is None:
+    if not (seen or target) and blackout_ms is None and completed is None:
         return None
     total = seen[-1][2] if seen else (completed or 0)
     transferred = completed if completed is not None else (seen[-1][1] if seen else 0)
-    return MigrationProgress(transferred, max(total, transferred), _rate(seen), blackout_ms)
+    return MigrationProgress(transferred, max(total, transferred), _rate(seen), blackout_ms, target)
 
 
 def _rate(seen: Sequence[tuple[datetime, int, int]]) -> float | None:

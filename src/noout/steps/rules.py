@@ -1,0 +1,21 @@
+"""What an installation has decided about moving guests: read by the steps, never changed by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# Locks that end by themselves when the work that holds them is done. Every other lock waits for a person.
+PASSING_LOCKS = frozenset({"backup", "snapshot", "snapshot-delete", "clone", "migrate", "fstrim", "disk"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """``lock_wait_s``: how long a guest's lock is waited for. ``canary``: what becomes of a guest whose service does
+    not answer where it was moved to: it goes back by itself ("return"), or stays until a person decides ("wait")."""
+
+    lock_wait_s: float = 3600.0
+    canary: Literal["return", "wait"] = "return"
+
+
+RULES = Rules()
