@@ -148,8 +148,9 @@ def _not_now(guest: Guest) -> tuple[Blocker, ...]:
                 {"lock": guest.lock, "transient": "no"},
             ),
         )
-    if not guest.alive or guest.qmp_status not in _PAUSED_WELL | {"running"}:
-        told = guest.qmp_status if guest.status is GuestStatus.PAUSED and guest.qmp_status else guest.status.value
+    stands = guest.status is GuestStatus.PAUSED and guest.qmp_status not in _PAUSED_WELL
+    if not guest.alive or stands:
+        told = guest.qmp_status if stands else guest.status.value
         return (
             Blocker(
                 "guest.not-running",

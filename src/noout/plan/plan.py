@@ -175,8 +175,15 @@ def _move(task: _Task, unit: Unit, guest: Guest, target: NodeId) -> Move:
         expected_blackout_ms=blackout_ms(guest, kind, task.policy),
         why=f"{title(guest)} {out.why}",
         ejects=out.ejects,
-        with_conntrack=kind is MoveKind.LIVE and guest.ha is None and guest.firewalled,
+        with_conntrack=kind is MoveKind.LIVE and guest.ha is None and guest.firewalled and _knows_conntrack(task.state),
     )
+
+
+def _knows_conntrack(state: ClusterState) -> bool:
+    """Whether this version's migration has ``with-conntrack-state``: seen in the schema of PVE 9.2."""
+    major, _, rest = state.version.partition(".")
+    minor = rest.partition(".")[0]
+    return major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= (9, 2)
 
 
 def _explained(task: _Task, moves: Sequence[Move]) -> list[Move]:
@@ -292,24 +299,24 @@ def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list
         if guest and move.kind is MoveKind.LIVE and policy.dirty_bytes_s(guest) >= 0.95 * policy.stream_bytes_s:
             said = f"{name} rewrites its memory as fast as it can be sent: it will be throttled while it moves"
             found.append(Caution("guest.hot", subject, said, "move it in a quiet hour"))
-        found += _network_cautions(task, guest) if guest and move.target is not None else []
-    if firewalled := _firewalled(task, moves):
-        found.append(firewalled)
+    found += [each for each in (_unknown_networks(task, moves), _firewalled(task, moves)) if each is not None]
     if survives is False:
         said = f"without {task.node.name} the loss of one more node would leave guests without room"
         found.append(Caution("plan.no-spare-node", task.state.name, said, "keep the repair short"))
     return found
 
 
-def _network_cautions(task: _Task, guest: Guest) -> list[Caution]:
-    """A network of which nobody can say whether the target has it."""
-    home = task.state.node(guest.node)
-    unknown = sorted({each for each in guest.bridges if home is not None and each not in home.bridges})
+def _unknown_networks(task: _Task, moves: Sequence[Move]) -> Caution | None:
+    """Networks of which nobody could say whether the targets have them."""
+    guests = [task.state.guest(move.guest) for move in moves if move.target is not None]
+    bridges = {node.id: node.bridges for node in task.state.nodes}
+    unknown = {bridge for guest in guests if guest for bridge in guest.bridges if bridge not in bridges[guest.node]}
     if not unknown:
-        return []
-    said = f"{guest.name}: it was not seen which nodes have its network {', '.join(unknown)}"
-    remedy = "let noout's role read it (SDN.Audit on /sdn/zones), or look at the targets: ip -br link"
-    return [Caution("guest.network-unknown", str(guest.id), said, remedy, {"networks": ", ".join(unknown)})]
+        return None
+    names = ", ".join(sorted(unknown))
+    said = f"it was not seen which nodes have the networks {names}"
+    remedy = "let noout's role read them (SDN.Audit on /sdn/zones), or look at the targets: ip -br link"
+    return Caution("guest.network-unknown", str(task.node), said, remedy, {"networks": names})
 
 
 def _firewalled(task: _Task, moves: Sequence[Move]) -> Caution | None:
@@ -320,12 +327,13 @@ def _firewalled(task: _Task, moves: Sequence[Move]) -> Caution | None:
         return None
     said = "behind the PVE firewall: " + ", ".join(f"{guest.name} ({guest.id})" for guest in behind)
     said += ": open connections may be dropped when they move"
-    by_ha = ", ".join(str(guest.id) for guest in behind if not live[guest.id].with_conntrack)
-    how = "PVE is asked to take the table of connections along (with-conntrack-state)"
-    if by_ha:
-        how += f"; HA cannot be asked so, and moves {by_ha}"
+    without = ", ".join(str(guest.id) for guest in behind if not live[guest.id].with_conntrack)
+    how = "move them in a quiet hour"
+    if any(live[guest.id].with_conntrack for guest in behind):
+        how = "PVE is asked to take the table of connections along (with-conntrack-state)"
+        how += f", which it cannot be asked for {without}" if without else ""
     guests = ", ".join(str(guest.id) for guest in behind)
-    return Caution("guest.firewall", str(task.node), said, how, {"guests": guests, "by_ha": by_ha})
+    return Caution("guest.firewall", str(task.node), said, how, {"guests": guests, "without_table": without})
 
 
 def _no_way_home(task: _Task) -> Blocker:

@@ -277,9 +277,11 @@ def test_guests_behind_the_firewall_are_named_and_their_connections_taken_along_
     nics = (Nic("net0", "vmbr0", firewall=True),)
     plan = plan_for(a_guest(1, "pve3", nics=nics), a_guest(2, "pve3", nics=nics, ha=ha(2, "pve3")), a_guest(4, "pve3"))
     caution = told(plan, "guest.firewall")
-    assert caution.evidence == {"guests": "ams1/1, ams1/2", "by_ha": "ams1/2"}
+    assert caution.evidence == {"guests": "ams1/1, ams1/2", "without_table": "ams1/2"}
     assert {m.guest.vmid: m.with_conntrack for m in plan.moves} == {1: True, 2: False, 4: False}
     assert told(plan_for(a_guest(1, "pve3")), "guest.firewall") is None
+    older = plan_for(a_guest(1, "pve3", nics=nics), version="8.4.1")
+    assert not older.moves[0].with_conntrack, "an option that is not known there would be refused"
 
 
 def test_a_bridge_missing_on_a_target_rules_it_out():

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from noout.adapters.pve import parse
 from noout.adapters.pve.client import Gone, PveClient
+from noout.adapters.pve.closer import look_closer
 from noout.adapters.pve.guest_config import Config, parse_config
 from noout.adapters.pve.parse import Row
 from noout.domain.cluster import (
@@ -26,6 +27,7 @@ from noout.domain.cluster import (
     HaService,
     Node,
     NodeId,
+    Replica,
     Storage,
 )
 from noout.domain.errors import Broken, Refused, Retryable
@@ -100,13 +102,16 @@ class Observer:
         )
         storages = self._storages(facts, resources)
         services = parse.ha_services(manager, current, wishes)
-        guests = await self._guests(get, lists, members, resources, storages, services)
+        replicas = await self._replicas(get, storages)
+        guests = await self._guests(get, lists, members, resources, storages, services, replicas)
+        nodes = self._nodes(members, nodes_rows, facts, parse.ha_node_states(manager))
+        vnets = await self._vnets(get, nodes, guests)
         return ClusterState(
             name=self.cluster,
             at=self.client.clock.now(),
             quorate=quorate,
             version=str(parse.table(version).get("version") or ""),
-            nodes=self._nodes(members, nodes_rows, facts, parse.ha_node_states(manager)),
+            nodes=_with_vnets(nodes, vnets, parse.zones(resources)),
             guests=guests,
             storages=storages,
             rules=parse.rules(self.cluster, rules),
@@ -115,6 +120,7 @@ class Observer:
             running_tasks=tasks,
             migration_network=parse.migration_network(options),
             crs=parse.crs(options),
+            vnets=vnets,
         )
 
     # --- nodes -------------------------------------------------------------------------------------------
@@ -167,6 +173,28 @@ class Observer:
             if each.node.name not in answered
         ]  # fmt: skip
         return tuple(sorted(told, key=lambda storage: (storage.node, storage.name)))
+
+    async def _vnets(self, get: _Getter, nodes: Iterable[Node], guests: Iterable[Guest]) -> tuple[tuple[str, str], ...]:
+        """SDN networks, which no node lists among its own: asked for only where a guest hangs on something else
+        than a bridge of its node."""
+        own = {node.id: node.bridges for node in nodes if node.online}
+        if all(bridge in own[guest.node] for guest in guests if guest.node in own for bridge in guest.bridges):
+            return ()
+
+        async def read() -> Any:
+            try:
+                return parse.vnets(await get.or_empty("/cluster/sdn/vnets"))
+            except Refused:
+                return ()
+
+        found: tuple[tuple[str, str], ...] = await self._keep(("vnets",), None, read)
+        return found
+
+    async def _replicas(self, get: _Getter, storages: Iterable[Storage]) -> Mapping[int, tuple[Replica, ...]]:
+        """Storage replication exists on ZFS only."""
+        if not any(storage.kind == "zfspool" for storage in storages):
+            return {}
+        return parse.replicas(await get.or_empty("/cluster/replication"))
 
     async def _tasks(self, get: _Getter, online: Sequence[str]) -> Any:
         async def of(name: str) -> Any:
@@ -222,6 +250,7 @@ class Observer:
         resources: Any,
         storages: Iterable[Storage],
         services: Mapping[str, HaService],
+        replicas: Mapping[int, tuple[Replica, ...]],
     ) -> tuple[Guest, ...]:
         shared = _shared(storages)
         pools = parse.pools(resources)
@@ -249,7 +278,8 @@ class Observer:
             found.append(
                 self._guest(node, kind, vmid, row, self._last_config(vmid), GuestStatus.UNKNOWN, pools, services)
             )
-        return tuple(sorted(found, key=lambda guest: guest.id))
+        whole = (replace(guest, replicas=replicas.get(guest.id.vmid, ())) for guest in found)
+        return tuple(sorted(whole, key=lambda guest: guest.id))
 
     async def _config(
         self, get: _Getter, node: str, kind: GuestKind, vmid: int, row: Row, shared: Mapping[str, bool]
@@ -257,8 +287,9 @@ class Observer:
         mark = (node, *(row.get(key) for key in ("status", "lock", "name", "tags", "maxmem", "cpus", "maxdisk", "pid")))
 
         async def read() -> Config:
-            data = await get(f"/nodes/{node}/{kind.value}/{vmid}/config")
-            return parse_config(kind, parse.table(data), shared)
+            path = f"/nodes/{node}/{kind.value}/{vmid}"
+            found = parse_config(kind, parse.table(await get(f"{path}/config")), shared)
+            return await look_closer(get, path, kind, found, shared)
 
         try:
             config: Config = await self._keep(("config", str(vmid)), mark, read)
@@ -282,6 +313,7 @@ class Observer:
         services: Mapping[str, HaService],
     ) -> Guest:
         cpus = parse.whole(row.get("cpus") or row.get("maxcpu"))
+        service = services.get(f"{parse.SID_PREFIX[kind]}:{vmid}")
         return Guest(
             id=GuestId(self.cluster, vmid),
             name=str(row.get("name") or vmid),
@@ -300,9 +332,16 @@ class Observer:
             local_resources=config.local_resources,
             bridges=config.bridges,
             cpu_type=config.cpu_type,
-            ha=services.get(f"{parse.SID_PREFIX[kind]}:{vmid}"),
+            ha=None if service is not None and service.requested_state == "ignored" else service,
             addresses=config.addresses,
             uuid=config.uuid,
+            qmp_status=str(row.get("qmpstatus") or ""),
+            nics=config.nics,
+            cpu_flags=config.cpu_flags,
+            not_live=config.not_live,
+            mapped=config.devices,
+            snapshots=config.snapshots,
+            kept=config.kept,
         )
 
     def forget(self, guest: GuestId) -> None:
@@ -344,6 +383,19 @@ class _Getter:
             if "does not exist" in error.message or "migrated to rules" in error.message:
                 return None
             raise
+
+
+def _with_vnets(
+    nodes: Iterable[Node], vnets: Iterable[tuple[str, str]], zones: Mapping[str, frozenset[str]]
+) -> tuple[Node, ...]:
+    """Each node with the SDN networks whose zone works there, as bridges among its own."""
+    return tuple(
+        replace(
+            node,
+            bridges=node.bridges | {vnet for vnet, zone in vnets if node.id.name in zones.get(zone, frozenset())},
+        )
+        for node in nodes
+    )
 
 
 def _shared(storages: Iterable[Storage]) -> dict[str, bool]:

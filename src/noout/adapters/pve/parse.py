@@ -17,6 +17,7 @@ from noout.domain.cluster import (
     HaService,
     Node,
     NodeId,
+    Replica,
     Rule,
     Storage,
     Task,
@@ -120,7 +121,15 @@ def node(
     cpus = whole(listed.get("maxcpu")) or whole(table(status.get("cpuinfo")).get("cpus"))
     memory = table(status.get("memory"))
     me = NodeId(cluster, name)
-    bridges = (row for row in network if row.get("type") in ("bridge", "OVSBridge", "vnet"))
+    rows_there = list(network)
+    told = any("active" in row for row in rows_there)  # PVE leaves it out for what is configured and not up
+    bridges = [
+        row
+        for row in rows_there
+        if row.get("type") in ("bridge", "OVSBridge", "vnet") and row.get("iface")
+        if boolean(row.get("active")) or not told
+    ]
+    cpu = table(status.get("cpuinfo"))
     return Node(
         id=me,
         online=boolean(member.get("online")),
@@ -132,11 +141,41 @@ def node(
         ip=str(member.get("ip") or ""),
         pve_version=_pve_version(status),
         kernel=_kernel(status),
-        cpu_model=str(table(status.get("cpuinfo")).get("model") or ""),
-        bridges=frozenset(str(row["iface"]) for row in bridges if row.get("iface")),
+        cpu_model=str(cpu.get("model") or ""),
+        bridges=frozenset(str(row["iface"]) for row in bridges),
         storages=frozenset(each.name for each in storages if each.available),
         description="",
+        vlan_aware=frozenset(str(row["iface"]) for row in bridges if _vlan_aware(row)),
+        cpu_flags=frozenset(str(cpu.get("flags") or "").split()),
+        cpu_vendor=str(cpu.get("vendor") or ""),
     )
+
+
+def _vlan_aware(row: Row) -> bool:
+    """Open vSwitch passes tags on; a Linux bridge does when it is told to."""
+    return row.get("type") == "OVSBridge" or boolean(row.get("bridge_vlan_aware"))
+
+
+# --- software defined networks ------------------------------------------------------------------------------
+
+
+def zones(resources: Any) -> dict[str, frozenset[str]]:
+    """SDN zone -> names of the nodes where it works, by ``/cluster/resources``.
+
+    PVE 9.2 has rows of type "network"; those of type "sdn", from before, were not recorded.
+    """
+    found: dict[str, set[str]] = {}
+    for row in rows(resources):
+        zone = row.get("network") if row.get("network-type") == "zone" else row.get("sdn")
+        if zone and row.get("type") in ("network", "sdn") and row.get("status") in ("ok", "available"):
+            found.setdefault(str(zone), set()).add(str(row.get("node")))
+    return {zone: frozenset(nodes) for zone, nodes in found.items()}
+
+
+def vnets(data: Any) -> tuple[tuple[str, str], ...]:
+    """``/cluster/sdn/vnets``: (network, zone). Not recorded: read by the two keys that PVE's own code gives."""
+    named = ((str(row.get("vnet") or ""), str(row.get("zone") or "")) for row in rows(data))
+    return tuple(sorted((vnet, zone) for vnet, zone in named if vnet and zone))
 
 
 def _pve_version(status: Row) -> str:
@@ -297,7 +336,31 @@ def _priorities(nodes: Any) -> tuple[tuple[str, int], ...]:
     return tuple((name, whole(priority)) for name, _, priority in parts)
 
 
+# --- replication and snapshots -------------------------------------------------------------------------------
+
+
+def replicas(data: Any) -> dict[int, tuple[Replica, ...]]:
+    """``/cluster/replication``: vmid -> its jobs. A job that is switched off still binds the guest to its target."""
+    found: dict[int, list[Replica]] = {}
+    for row in rows(data):
+        if row.get("guest") and row.get("target"):
+            job = Replica(str(row["target"]), bool(row.get("remove_job")))
+            found.setdefault(whole(row["guest"]), []).append(job)
+    return {vmid: tuple(sorted(jobs, key=lambda job: job.target)) for vmid, jobs in found.items()}
+
+
+def snapshots(data: Any) -> tuple[str, ...]:
+    """``.../snapshot``: the names, without the present state ("current")."""
+    return tuple(sorted(str(row["name"]) for row in rows(data) if row.get("name") not in (None, "", "current")))
+
+
 # --- guests in lists -------------------------------------------------------------------------------------
+
+
+# QEMU's words for a guest that has a process and does not run.
+_STANDS_STILL = frozenset(
+    {"paused", "suspended", "prelaunch", "io-error", "internal-error", "guest-panicked", "shutdown", "watchdog"}
+)
 
 
 def status(row: Row) -> GuestStatus:
@@ -305,7 +368,7 @@ def status(row: Row) -> GuestStatus:
     told = str(row.get("qmpstatus") or row.get("status") or "")
     if row.get("status") == "stopped":
         return GuestStatus.STOPPED
-    if told in ("paused", "suspended", "prelaunch", "io-error"):
+    if told in _STANDS_STILL:
         return GuestStatus.PAUSED
     try:
         return GuestStatus(told)

@@ -1,4 +1,4 @@
-"""The LRMs: what each node does with the HA services that the CRM gave it. Rounds every 5 s, at most four workers."""
+"""The LRMs: what each node does with the HA services that the CRM gave it. Rounds every 10 s, at most four workers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class LrmLaws(MigrationLaws):
                 return 1
             self.start_migration(
                 cluster, guest.vmid, service.target, online=guest.type == "qemu", user="root@pam", by_ha=True,
-                restart=guest.type == "lxc", done=done,
+                with_local_disks=True, restart=guest.type == "lxc", done=done,
             )  # fmt: skip
             return 1
         if service.state == "request_stop":

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from noout.lab.world import obstacles
 from noout.lab.world.guests import GuestLaws
 from noout.lab.world.kernel import HasNow, LawError
-from noout.lab.world.model import Cluster, Disk, KiB, Migration, Task, World
+from noout.lab.world.model import Cluster, Disk, KiB, Migration, Snapshot, Task, World
 from noout.lab.world.movers import ColdMigration, Done, LiveMigration, Mover, Relocation
 
 
@@ -50,7 +51,7 @@ class MigrationLaws(GuestLaws):
             raise LawError("Parameter verification failed.", 400, {"target": "target is local node."})
         if guest.lock:
             raise LawError(f"{'CT' if guest.type == 'lxc' else 'VM'} is locked ({guest.lock})")
-        running = guest.status == "running"
+        running = guest.has_process if guest.type == "qemu" else guest.status == "running"
         if guest.type == "qemu" and running and not online:
             raise LawError("can't migrate running VM without --online")
         if not by_ha and self.sid(guest) in cluster.ha.resources:
@@ -86,6 +87,9 @@ class MigrationLaws(GuestLaws):
             if name == guest.node:
                 continue
             reasons: dict[str, Any] = {}
+            unmapped = obstacles.missing_mappings(cluster, guest, name)
+            if unmapped:
+                reasons["unavailable-resources"] = unmapped
             missing = sorted({d.storage for d in guest.disks if not self._has_storage(cluster, d, name)})
             if missing:
                 reasons["unavailable_storages"] = missing
@@ -96,14 +100,18 @@ class MigrationLaws(GuestLaws):
             if not reasons:
                 allowed.append(name)
         return {
-            "running": int(guest.status == "running"),
+            "running": int(guest.has_process),
             "has-dbus-vmstate": 1,
             "allowed_nodes": allowed,
             "not_allowed_nodes": refused,
-            "local_disks": [_local_disk(d) for d in guest.disks if self.is_local(cluster, d)],
-            "local_resources": list(guest.local_resources),
-            "mapped-resources": [],
-            "mapped-resource-info": {},
+            "local_disks": [_local_disk(d) for d in guest.disks if self.is_local(cluster, d)]
+            + [_saved_ram(s) for s in guest.snapshots if s.vmstate and self.is_local(cluster, _volume(s))],
+            "local_resources": obstacles.local_resources(cluster, guest),
+            "mapped-resources": sorted(guest.mapped),
+            "mapped-resource-info": {
+                key: {"name": name} | ({"live-migration": 1} if obstacles.mapped_live(cluster, guest, key) else {})
+                for key, name in sorted(guest.mapped.items())
+            },
             "dependent-ha-resources": [],
         }
 
@@ -147,6 +155,16 @@ class MigrationLaws(GuestLaws):
                 self._movers[migration.task.upid].lost(node)
 
 
+def _volume(snapshot: Snapshot) -> Disk:
+    return Disk("vmstate", snapshot.vmstate, snapshot.vmstate_size)
+
+
+def _saved_ram(snapshot: Snapshot) -> dict[str, Any]:
+    row = _local_disk(_volume(snapshot)) | {"is_attached": 0, "is_vmstate": 1}
+    del row["drivename"]
+    return row
+
+
 def _local_disk(disk: Disk) -> dict[str, Any]:
     return {
         "cdrom": int(disk.cdrom),
@@ -156,7 +174,7 @@ def _local_disk(disk: Disk) -> dict[str, Any]:
         "is_tpmstate": 0,
         "is_unused": 0,
         "is_vmstate": 0,
-        "replicate": 1,
+        "replicate": int(disk.replicate),
         "shared": 0,
         "size": disk.size,
         "volid": disk.volid,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from noout.lab.world.chance import between, lognormal
+from noout.lab.world import obstacles
+from noout.lab.world.chance import between
 from noout.lab.world.model import Cluster, Disk, Guest, MiB, Migration
-from noout.lab.world.precopy import Stream, clock, size
+from noout.lab.world.precopy import Stream, clock, pause, size
 
 if TYPE_CHECKING:
     from noout.lab.world.migration import MigrationLaws
@@ -67,6 +68,9 @@ class Mover:
 
     def arrive(self, how: str) -> None:
         source, self.guest.node = self.guest.node, self.m.target
+        for job in self.cluster.replication_jobs:  # PVE turns the job round
+            if job["guest"] == self.guest.vmid and job["target"] == self.m.target:
+                job["target"] = source
         self.laws.note(self.cluster, f"guest {self.guest.vmid} moved {source} -> {self.m.target} ({how})")
 
     def finished(self) -> None:
@@ -77,6 +81,14 @@ class Mover:
         what = "CT" if self.guest.type == "lxc" else "VM"
         target = self.cluster.nodes[self.m.target]
         self.say(f"starting migration of {what} {self.guest.vmid} to node '{target.name}' ({target.ip})")
+
+    def barred(self) -> bool:
+        """Ends at once for what PVE never migrates so."""
+        why = obstacles.at_once(self.cluster, self.guest, self.m.target, by_ha=self.m.by_ha)
+        if why is not None:
+            self.say(f"ERROR: migration aborted (duration 00:00:00): {why}")
+            self.then(0.4, lambda: self.end(False, ABORTED))
+        return why is not None
 
     def unreachable(self) -> str | None:
         node = self.cluster.nodes[self.m.target]
@@ -98,13 +110,8 @@ class LiveMigration(Mover):
         in_use = between(0.55, 0.9, self.seed, "ram-used", self.guest.vmid)
         self.stream = Stream(self.m, int(self.guest.maxmem * in_use))
         self.say("conntrack state migration not supported or disabled, active connections might get dropped")
-        if self.guest.local_resources:
-            devices = ", ".join(self.guest.local_resources)
-            why = f"can't migrate VM which uses local devices: {devices}"
-            self.say(f"ERROR: migration aborted (duration 00:00:00): {why}")
-            self.then(0.4, lambda: self.end(False, ABORTED))
-            return
-        self.then(0.6, self.check)
+        if not self.barred():
+            self.then(0.6, self.check)
 
     def check(self) -> None:
         self.begin_line()
@@ -115,12 +122,18 @@ class LiveMigration(Mover):
         self.local = [d for d in self.guest.disks if self.laws.is_local(self.cluster, d)]
         for disk in self.local:
             self.say(f"found local disk '{disk.volid}' (attached)")
-        bad = [d for d in self.local if d.cdrom or not self.with_local_disks]
-        if bad:
-            tail = "can't live migrate attached local disks without with-local-disks option"
-            self.say(f"can't migrate local disk '{bad[0].volid}': {tail}")
-            self.abort("Problem found while scanning volumes - can't migrate VM - check log")
+        error = next(
+            obstacles.volume_errors(self.cluster, self.guest, self.local, self.m.target, self.with_local_disks), None
+        )
+        if error:
+            self.say(error)
+            self.abort(obstacles.SCAN)
             return
+        replicas = obstacles.replication_targets(self.cluster, self.guest)
+        if self.m.target in replicas:
+            self.say("replicating disk images")
+        # What is replicated is there already: only what was written since is sent, too little to count here.
+        self.copied = [d for d in self.local if not (self.m.target in replicas and d.replicate)]
         self.say(f"starting VM {self.guest.vmid} on remote node '{self.m.target}'")
         self.then(between(1.5, 3.0, self.seed, "remote", self.task.upid), self.remote_started)
 
@@ -128,6 +141,10 @@ class LiveMigration(Mover):
         node = self.cluster.nodes[self.m.target]
         if self.laws.ram_used(self.cluster, node.name) > node.maxmem:  # it is counted there already
             self.fail("online migrate failure - remote command failed: cannot set up guest memory 'pc.ram'", 1.0)
+            return
+        if error := obstacles.on_start(self.cluster, self.guest, node):
+            self.say(error)
+            self.fail("online migrate failure - remote command failed with exit code 255", 1.0)
             return
         for disk in self.local:
             self.say(self.on_target(disk))
@@ -139,7 +156,7 @@ class LiveMigration(Mover):
         if self.local:
             self.m.phase = "disks"
             self.say("starting storage migration")
-            total = sum(d.size for d in self.local)
+            total = sum(d.size for d in self.copied)
             for disk in self.local:
                 nbd = f"nbd:unix:/run/qemu-server/{self.guest.vmid}_nbd.migrate:exportname=drive-{disk.key}"
                 self.say(f"{disk.key}: start migration to {nbd}")
@@ -204,10 +221,8 @@ class LiveMigration(Mover):
         self.m.phase = "switchover"
         self.laws._cancel.pop(self.task.upid, None)
         key = (self.guest.vmid, self.task.upid)
-        own = min(max(lognormal(0.045, 0.8, self.seed, "downtime", *key), 0.003), 0.45)
-        self.m.downtime = own + self.m.remaining / rate
-        network = min(max(lognormal(0.06, 0.6, self.seed, "relearn", *key), 0.01), 0.3)
-        gap = self.m.downtime + network  # clients lose more than QEMU says: the network must learn the new place
+        stood_still = pause(self.m.remaining, rate, self.m.downtime_limit, self.seed, *key)
+        self.m.downtime, gap = stood_still.downtime, stood_still.interruption
         self.m.transferred += self.m.remaining
         self.m.remaining = 0
         self.laws.darken(self.guest, "blackout")
@@ -234,7 +249,7 @@ class LiveMigration(Mover):
                 self.task.log.append(f"drive-{disk.key}: {line}")
         if self.local:
             self.say("stopping NBD storage migration server on target.")
-        self.arrive("live")
+        self.arrive("live" if self.guest.status == "running" else "paused")
         self.then(between(3.0, 5.0, self.seed, "clean-up", self.task.upid), self.finished)
 
     def new_place(self, disk: Disk) -> str:
@@ -278,10 +293,17 @@ class LiveMigration(Mover):
 
 class ColdMigration(Mover):
     def begin(self) -> None:
+        if self.barred():
+            return
         self.begin_line()
         error = self.unreachable()
         if error:
             self.then(1.0, lambda: self.abort(error))
+            return
+        isos = [d for d in self.guest.disks if self.laws.is_local(self.cluster, d) and d.cdrom]
+        if isos:
+            self.say(f"can't migrate local disk '{isos[0].volid}': local cdrom image")
+            self.then(1.0, lambda: self.abort(obstacles.SCAN))
             return
         local = [d for d in self.guest.disks if self.laws.is_local(self.cluster, d) and not d.cdrom]
         for disk in local:

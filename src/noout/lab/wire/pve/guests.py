@@ -43,7 +43,7 @@ def _row(call: Call, guest: Guest, full: bool) -> dict[str, Any]:
         seconds = row["uptime"]
         row |= {"diskread": seconds * 3000, "diskwrite": seconds * 9000, "maxswap": 0, "swap": 0, "type": "lxc"}
     elif full:
-        row["qmpstatus"] = guest.status
+        row["qmpstatus"] = guest.qmpstatus or guest.status
         if running and guest.bridges:
             netin, netout = network(guest, guest.status, call.now)
             row["nics"] = {f"tap{guest.vmid}i0": {"netin": netin, "netout": netout}}
@@ -98,7 +98,7 @@ def _size(size: int) -> str:
 def _drive(disk: Disk) -> str:
     if disk.cdrom:
         return f"{disk.volid},media=cdrom" + (f",size={_size(disk.size)}" if disk.size else "")
-    return f"{disk.volid},size={_size(disk.size)}"
+    return f"{disk.volid},size={_size(disk.size)}" + ("" if disk.replicate else ",replicate=0")
 
 
 def _mac(guest: Guest, i: int) -> str:
@@ -109,6 +109,14 @@ def _mac(guest: Guest, i: int) -> str:
 def _uuid(*what: object) -> str:
     raw = digest(*what)
     return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-a{raw[17:20]}-{raw[20:32]}"
+
+
+def _more(guest: Guest, i: int) -> str:
+    options = guest.net_options[i] if i < len(guest.net_options) else ""
+    return f",{options}" if options else ""
+
+
+_DEVICES = {"usb": "host=0529:0001", "serial": "/dev/ttyS0", "parallel": "/dev/parport0", "ivshmem": "size=32"}
 
 
 def config_of(guest: Guest) -> dict[str, Any]:
@@ -129,9 +137,13 @@ def config_of(guest: Guest) -> dict[str, Any]:
             "smbios1": f"uuid={_uuid('smbios', guest.vmid)}",
             "vmgenid": _uuid("generation", guest.vmid),
         }
-        config |= {f"net{i}": f"virtio={_mac(guest, i)},bridge={b}" for i, b in enumerate(guest.bridges)}
+        config |= {
+            f"net{i}": f"virtio={_mac(guest, i)},bridge={b}{_more(guest, i)}" for i, b in enumerate(guest.bridges)
+        }
         for name in guest.local_resources:
-            config[name] = "host=0529:0001" if name.startswith("usb") else "0000:81:00.0,pcie=1"
+            config[name] = _DEVICES.get(name.rstrip("0123456789"), "0000:81:00.0,pcie=1")
+        for name, mapping in guest.mapped.items():
+            config[name] = f"mapping={mapping}"
     else:
         config |= {
             "arch": "amd64",
@@ -142,7 +154,10 @@ def config_of(guest: Guest) -> dict[str, Any]:
             "swap": 0,
         }
         for i, bridge in enumerate(guest.bridges):
-            config[f"net{i}"] = f"name=eth{i},bridge={bridge},hwaddr={_mac(guest, i)},type=veth"
+            config[f"net{i}"] = f"name=eth{i},bridge={bridge},hwaddr={_mac(guest, i)},type=veth{_more(guest, i)}"
+    config |= guest.settings
+    if guest.snapshots:
+        config["parent"] = guest.snapshots[-1].name
     config |= {d.key: _drive(d) for d in guest.disks}
     if guest.onboot:
         config["onboot"] = 1
@@ -186,10 +201,17 @@ def lxc_pending(call: Call) -> Any:
 
 
 def _snapshots(call: Call, kind: str) -> list[dict[str, Any]]:
-    """Only the present: the lab keeps no snapshots."""
+    """Each after its parent, and the present."""
     guest = call.guest(kind)
     now: dict[str, Any] = {"description": "You are here!", "digest": config_of(guest)["digest"], "name": "current"}
-    return [{**now, "running": int(guest.status == "running")}]
+    rows: list[dict[str, Any]] = []
+    for snapshot in guest.snapshots:
+        row = {"description": "", "name": snapshot.name, "snaptime": int(snapshot.taken)}
+        rows.append(row | ({"parent": rows[-1]["name"]} if rows else {}))
+        if kind == "qemu":
+            rows[-1]["vmstate"] = int(bool(snapshot.vmstate))
+    parent = {"parent": rows[-1]["name"]} if rows else {}
+    return [*rows, {**now, **parent, "running": int(guest.status == "running")}]
 
 
 @methods.serve("GET", "/nodes/{node}/qemu/{vmid}/snapshot", perm=_AUDIT)
