@@ -8,7 +8,7 @@ import pytest
 
 from noout.lab.world.kernel import LawError
 from noout.lab.world.model import GiB, MiB
-from noout.lab.world.precopy import Stream
+from noout.lab.world.precopy import Stream, pause
 from tests.unit.lab.play import USER, Play
 
 
@@ -48,8 +48,17 @@ def test_blackouts_look_like_those_measured_and_clients_lose_more_than_qemu_says
         line = next(text for text in task.log if "downtime" in text and "average" in text)  # type: ignore[attr-defined]
         said.append(int(line.split("downtime ")[1].split(" ms")[0]))
         assert gaps[-1] > said[-1]
-    assert 30 < statistics.median(said) < 200 and max(said) <= 700
-    assert 60 < statistics.median(gaps) < 450 and max(gaps) < 1000
+    assert 30 < statistics.median(said) < 100 and max(said) <= 150
+    assert 100 < statistics.median(gaps) < 200 and max(gaps) < 330
+
+
+def test_the_pause_scales_with_the_downtime_limit_and_never_ends_before_the_rest_is_sent() -> None:
+    usual = [pause(0, 100 * MiB, 0.1, seed) for seed in range(200)]
+    doubled = [pause(0, 100 * MiB, 0.2, seed) for seed in range(200)]
+    assert 0.04 < statistics.median(each.downtime for each in usual) < 0.06
+    assert 0.08 < statistics.median(each.downtime for each in doubled) < 0.11
+    assert statistics.mean(each.interruption - each.downtime for each in usual) == pytest.approx(0.1, abs=0.02)
+    assert all(pause(9 * MiB, 100 * MiB, 0.1, seed).downtime >= 0.09 for seed in range(50))
 
 
 def test_streams_share_a_link_and_respect_a_limit() -> None:
