@@ -13,10 +13,12 @@ from typing import Protocol
 
 from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import ClusterState, Guest, GuestId, MigrationProgress, NodeId, Task
+from noout.domain.errors import NooutError
 from noout.domain.hardware import HardwareState
 from noout.domain.impact import Sample, Service
 from noout.domain.journal import Event, Message
 from noout.domain.maintenance import Json
+from noout.domain.survey import CephSurvey, ClusterSurvey
 
 
 class Clock(Protocol):
@@ -158,6 +160,24 @@ class Completed:
     exit: int
     stdout: str
     stderr: str
+
+
+class Surveyor(Protocol):
+    """What the doctor asks of one Proxmox VE cluster beside the observation."""
+
+    async def survey(self, nodes: Sequence[NodeId]) -> ClusterSurvey:
+        """``nodes``: those that are online. What cannot be read is named in the answer."""
+        ...
+
+
+class CephSurveyor(Protocol):
+    """What the doctor asks of one Ceph cluster beside the observation."""
+
+    async def survey(self) -> CephSurvey: ...
+
+    async def try_shells(self, nodes: Sequence[NodeId]) -> Mapping[NodeId, NooutError | str]:
+        """Run one harmless command on each node: node -> why it did not run, "" where it did."""
+        ...
 
 
 class Shell(Protocol):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from noout.adapters.bmc.redfish import RedfishBmc
 from noout.adapters.ceph.cluster import CephCli
+from noout.adapters.ceph.survey import CephShells
 from noout.adapters.clock import LabClock, SystemClock
 from noout.adapters.http import Server
 from noout.adapters.probe.instants import InstantProber
@@ -17,6 +18,7 @@ from noout.adapters.probe.tcp import TcpProber
 from noout.adapters.pve.client import PveClient
 from noout.adapters.pve.hypervisor import PveHypervisor
 from noout.adapters.pve.login import TicketLogin
+from noout.adapters.pve.survey import PveSurveyor
 from noout.adapters.shell.ssh import SshHost, SshShell
 from noout.adapters.store.sql import SqlStore
 from noout.adapters.tls import context_for
@@ -28,7 +30,18 @@ from noout.domain.customers import Customer
 from noout.domain.errors import Broken, UsageError
 from noout.domain.workorder import Location
 from noout.plan.policy import GIB, Policy
-from noout.ports import Bmc, CephCluster, Clock, Hypervisor, Journal, Measurements, Prober, Shell
+from noout.ports import (
+    Bmc,
+    CephCluster,
+    CephSurveyor,
+    Clock,
+    Hypervisor,
+    Journal,
+    Measurements,
+    Prober,
+    Shell,
+    Surveyor,
+)
 from noout.run.record import Known
 from noout.settings import BmcSettings, ClusterSettings, Settings, secret
 
@@ -51,6 +64,8 @@ class Installation:
     prober: Prober
     policy: Policy = field(default_factory=Policy)
     store_path: Path | None = None  # of a SQLite store; the engine's own tables and the lock lie beside it
+    surveyors: Mapping[str, Surveyor] = field(default_factory=dict)  # for the doctor alone
+    ceph_surveyors: Mapping[str, CephSurveyor] = field(default_factory=dict)
 
     known: Known = field(init=False)  # the maintenances as last folded
 
@@ -140,20 +155,27 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
         hypervisors: dict[str, Hypervisor] = {}
         cephs: dict[str, CephCluster] = {}
         bmcs: dict[NodeId, Bmc] = {}
+        surveyors: dict[str, Surveyor] = {}
+        ceph_surveyors: dict[str, CephSurveyor] = {}
         for name, cluster in settings.clusters.items():
             shell = _shell(settings, name, cluster)
             client = _pve(settings, name, cluster, clock)
             stack.push_async_callback(client.close)
             keep_s = max(KEEP_S, in_clock_s(clock, KEEP_WALL_S))
             hypervisors[name] = PveHypervisor(client, shell, keep_s=keep_s)
+            surveyors[name] = PveSurveyor(client)
             nodes = [NodeId(name, node) for node in cluster.shell.hosts or cluster.nodes] if cluster.shell else []
+            if shell is not None:
+                ceph_surveyors[name] = CephShells(shell, nodes, user=cluster.ceph.user, has_ceph=cluster.ceph.enabled)
             if shell is not None and nodes and cluster.ceph.enabled:
                 cephs[name] = CephCli(shell, nodes, clock, user=cluster.ceph.user)
             for node, bmc in cluster.bmc.items():
                 bmcs[NodeId(name, node)] = _bmc(settings, NodeId(name, node), bmc, clock)
         prober = _prober(settings, clock)
         policy = policy_of(settings)
-        yield Installation(settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy, path)
+        yield Installation(
+            settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy, path, surveyors, ceph_surveyors
+        )
 
 
 def _store_path(settings: Settings) -> Path | None:

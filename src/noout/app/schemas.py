@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from noout.app.doctor.diagnosis import Diagnosis
 from noout.app.snapshot import Snapshot
 from noout.app.watcher import Health
 from noout.domain.journal import Event
@@ -56,6 +57,7 @@ class ReportDocument:
 
 
 SCHEMAS: dict[str, Any] = {
+    "check": Diagnosis,
     "snapshot": Snapshot,
     "plan": PlanDocument,
     "status": StatusDocument,

@@ -72,6 +72,7 @@ class HardwareState:
     model: str = ""
     inventory: Mapping[str, str] = field(default_factory=dict)  # "dimms" -> "16", "bios" -> "2.1"
     trouble: str = ""  # why it was not reachable, or what of it could not be read: one sentence
+    power_restore: str = ""  # what it does when power comes back: AlwaysOn, AlwaysOff, LastState; "" = it does not say
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ BEYOND_THE_SCHEMA = {
     ("GET", "/cluster/backup"): "recorded; the exporter and the planner ask for it",
     ("GET", "/cluster/backup-info/not-backed-up"): "asked by the metrics exporter",
     ("GET", "/nodes/{node}/network"): "recorded",
+    ("GET", "/nodes/{node}/apt/versions"): "read in its source; the doctor asks for it",
+    ("GET", "/cluster/sdn/zones"): "read in its source; the doctor asks for it",
     ("GET", "/cluster/sdn/vnets"): "asked where a guest hangs on no bridge of its node; not recorded",
 }
 IN_PATH = {

@@ -4,7 +4,9 @@ Each is a TOML file here, named as the scenario::
 
     title = "One sentence."
     [world]                     # optional: nodes, clusters (a scenario may need them so)
-    [[guest]]                   # changes to guests: vmid, then fields of the guest; ``iso = true`` puts a local ISO in
+    [[guest]]                   # changes to guests: vmid, then fields of the guest; ``iso``: a local ISO in the drive
+    [[node]]                    # changes to nodes: name ("*": all), then fields of the node; ``mon``: one runs there
+    [[storage]] [[rule]] ...    # things to add: see ``changes``
     [[happens]]                 # in order of ``at`` (seconds after the start; default 0)
     at = 60
     fault = "fan-flapping"      # one of: fault | clear | flag | group_flag | move | hands
@@ -19,12 +21,20 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+from noout.lab.scenarios.changes import TABLES, change_cluster, change_guest
 from noout.lab.world.build import EPOCH, build_world
 from noout.lab.world.laws import LawError, Laws
-from noout.lab.world.model import MiB, World
+from noout.lab.world.model import MiB, Mon, World
 
 VERBS = ("fault", "clear", "flag", "group_flag", "move", "hands")
-GUEST_FIELDS = ("tags", "pool", "local_resources", "dirty_rate", "maxmem", "agent", "onboot", "cpu_type")
+NODE_FIELDS = (
+    "maxmem", "kernel_installed", "network_changes", "clock_ahead", "pve_version", "boot_disk_health", "bridges",
+    "vlan_aware", "cpu_model", "cpu_vendor", "cpu_flags",
+)  # fmt: skip
+GUEST_FIELDS = (
+    "tags", "pool", "local_resources", "dirty_rate", "maxmem", "agent", "onboot", "cpu_type", "bridges", "lock",
+    "mapped", "net_options", "qmpstatus", "settings", "template",
+)  # fmt: skip
 
 
 class ScenarioError(Exception):
@@ -37,7 +47,9 @@ class Scenario:
     title: str
     world: dict[str, int] = field(default_factory=dict)
     guests: tuple[dict[str, Any], ...] = ()
+    nodes: tuple[dict[str, Any], ...] = ()
     happens: tuple[dict[str, Any], ...] = ()
+    tables: dict[str, Any] = field(default_factory=dict)  # of ``changes``
 
 
 def names() -> list[str]:
@@ -51,7 +63,7 @@ def load(name: str) -> Scenario:
     if name not in names():
         raise ScenarioError(f"no scenario is called {name!r}; there are {', '.join(names())}")
     document = tomllib.loads(resources.files(__package__).joinpath(f"{name}.toml").read_text("utf-8"))
-    unknown = set(document) - {"title", "world", "guest", "happens"}
+    unknown = set(document) - {"title", "world", "guest", "node", "happens", *TABLES}
     if unknown:
         raise ScenarioError(f"{name}.toml: unknown key {sorted(unknown)[0]}")
     happens = document.get("happens", [])
@@ -59,7 +71,13 @@ def load(name: str) -> Scenario:
         if len([verb for verb in VERBS if verb in event]) != 1:
             raise ScenarioError(f"{name}.toml: each [[happens]] needs one of {', '.join(VERBS)}")
     return Scenario(
-        name, document["title"], document.get("world", {}), tuple(document.get("guest", [])), tuple(happens)
+        name,
+        document["title"],
+        document.get("world", {}),
+        tuple(document.get("guest", [])),
+        tuple(document.get("node", [])),
+        tuple(happens),
+        {table: document[table] for table in TABLES if table in document},
     )
 
 
@@ -75,6 +93,12 @@ def build(
     world = build_world(seed=seed, epoch=epoch, **shape)
     for change in scenario.guests:
         _change_guest(scenario, world, change)
+    for change in scenario.nodes:
+        _change_nodes(scenario, world, change)
+    try:
+        change_cluster(next(iter(world.clusters.values())), scenario.tables)
+    except (TypeError, KeyError) as wrong:
+        raise ScenarioError(f"{name}.toml: {wrong}") from None
 
     def switch_on(laws: Laws) -> None:
         laws.advance()
@@ -93,11 +117,26 @@ def _change_guest(scenario: Scenario, world: World, change: dict[str, Any]) -> N
         if key == "iso":
             for disk in guest.disks:
                 if disk.cdrom:
-                    disk.volid, disk.size = "local:iso/debian-13.1.0-amd64-netinst.iso", 700 * MiB
+                    full = ("local:iso/debian-13.1.0-amd64-netinst.iso", 700 * MiB)
+                    disk.volid, disk.size = full if value else ("none", 0)
         elif key in GUEST_FIELDS:
             setattr(guest, key, value)
-        elif key != "vmid":
+        elif key != "vmid" and not change_guest(cluster, guest, key, value):
             raise ScenarioError(f"{scenario.name}.toml: a guest has no {key}")
+
+
+def _change_nodes(scenario: Scenario, world: World, change: dict[str, Any]) -> None:
+    cluster = next(iter(world.clusters.values()))
+    for node in cluster.nodes.values():
+        if change["name"] not in ("*", node.name):
+            continue
+        for key, value in change.items():
+            if key == "mon" and cluster.ceph is not None:
+                cluster.ceph.mons.setdefault(node.name, Mon(node.name, len(cluster.ceph.mons), node.ip))
+            elif key in NODE_FIELDS:
+                setattr(node, key, value)
+            elif key not in ("name", "mon"):
+                raise ScenarioError(f"{scenario.name}.toml: a node has no {key}")
 
 
 def _schedule(laws: Laws, scenario: Scenario, event: dict[str, Any]) -> None:

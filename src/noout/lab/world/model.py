@@ -142,6 +142,7 @@ class Storage:
     total: int
     used: dict[str, int] = field(default_factory=dict)  # by node; shared storages use the key ""
     nodes: list[str] = field(default_factory=list)  # empty = all
+    server: str = ""  # of a storage in the network: its address
 
 
 @dataclass
@@ -166,6 +167,12 @@ class Node:
     fingerprint: str = ""  # of its API's certificate (SHA-256), once it is served on a socket
     wakeonlan: str = ""  # MAC address set in the node's configuration; empty: cannot be woken by another node
     proxy_broken: bool = False  # 595 when reached through another node
+    kernel_installed: str = ""  # the newest that is installed; empty: the one that runs
+    network_changes: str = ""  # configured and not applied, as a diff
+    clock_ahead: float = 0.0  # seconds by which its clock is wrong
+    pve_version: str = ""  # of its pve-manager; empty: the cluster's
+    boot_disk_health: str = "PASSED"
+    boot_disk_wearout: int = 96  # per cent left
     cordoned_by: list[str] = field(default_factory=list)
 
     @property
@@ -250,6 +257,7 @@ class Osd:
     uuid: str
     size: int
     used: int
+    machine: str = ""  # where its daemon runs; empty: the machine is called as its CRUSH host
     up: bool = True
     in_: bool = True
     running: bool = True  # the daemon's process
@@ -320,6 +328,8 @@ class Ceph:
     recovery_rate: int = 200 * MiB
     bytes_moved: int = 0  # re-replication and backfill since the world began
     write_rate: int = 40 * MiB  # client writes: what a returning OSD has to catch up
+    domains: dict[int, str] = field(default_factory=lambda: {0: "host"})  # CRUSH rule -> what it spreads copies over
+    services: list[tuple[str, str]] = field(default_factory=list)  # (kind, node): mds and rgw daemons
 
 
 # --- the board management controllers -----------------------------------------------------------------------
@@ -436,8 +446,12 @@ class Cluster:
     vnets: dict[str, str] = field(default_factory=dict)  # SDN network -> zone
     zone_nodes: dict[str, list[str]] = field(default_factory=dict)  # zone -> nodes where it works
     quorate: bool = True
+    qdevice: bool = False
     version: str = "9.2.11"
-    replication_jobs: list[dict[str, object]] = field(default_factory=list)  # as their list shows them
+    # As their lists show them.
+    sdn_zones: list[dict[str, object]] = field(default_factory=list)
+    backup_jobs: list[dict[str, object]] = field(default_factory=list)
+    replication_jobs: list[dict[str, object]] = field(default_factory=list)
 
 
 @dataclass

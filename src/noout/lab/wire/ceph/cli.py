@@ -291,6 +291,7 @@ COMMANDS: dict[str, Callable[[Asked], Outcome]] = {
     "osd tree": _osd_tree,
     "osd stat": _osd_stat,
     "osd df": lambda ask: ask.show(maps.osd_df(ask.ceph, tree=ask.rest == ["tree"])),
+    "osd crush rule dump": lambda ask: ask.show(maps.crush_rules(ask.ceph)),
     "osd metadata": _osd_metadata,
     "osd pool ls": _pool_ls,
     "osd ok-to-stop": _ok_to_stop,

@@ -346,7 +346,7 @@ def osd_metadata(laws: Laws, cluster: Cluster, ceph: Ceph, osd: Osd) -> Document
         "distro": "debian",
         "distro_description": "Debian GNU/Linux 13 (trixie)",
         "distro_version": "13",
-        "hostname": osd.host,
+        "hostname": osd.machine or osd.host,
         "journal_rotational": "0",
         "kernel_version": node.kernel if node else "",
         "mem_total_kb": str(node.maxmem // KIB) if node else "0",
@@ -355,3 +355,44 @@ def osd_metadata(laws: Laws, cluster: Cluster, ceph: Ceph, osd: Osd) -> Document
         "osd_objectstore": "bluestore",
         "rotational": "0",
     }
+
+
+def crush_rules(ceph: Ceph) -> list[Document]:
+    """``osd crush rule dump``: the rules as Ceph makes them for replicated pools."""
+    return [
+        {
+            "rule_id": number,
+            "rule_name": "replicated_rule" if number == 0 else f"by_{domain}",
+            "type": 1,
+            "steps": [
+                {"op": "take", "item": -1, "item_name": "default"},
+                {"op": "choose_firstn", "num": 0, "type": "osd"}
+                if domain == "osd"
+                else {"op": "chooseleaf_firstn", "num": 0, "type": domain},
+                {"op": "emit"},
+            ],
+        }
+        for number, domain in sorted(ceph.domains.items())
+    ]
+
+
+def by_rank(ceph: Ceph) -> list[Document]:
+    """MDS daemons of ``fsmap``: PVE names each after its node; the first holds the rank."""
+    nodes = [node for kind, node in ceph.services if kind == "mds"]
+    return [
+        {
+            "filesystem_id": 1,
+            "rank": i,
+            "name": node,
+            "status": "up:active" if i == 0 else "up:standby-replay",
+            "gid": i,
+        }
+        for i, node in enumerate(nodes)
+    ]
+
+
+def service_map(ceph: Ceph) -> Document:
+    """RADOS gateways, as they register themselves."""
+    nodes = [node for kind, node in ceph.services if kind == "rgw"]
+    rows = {str(4100 + i): {"metadata": {"id": f"radosgw.{n}", "hostname": n}} for i, n in enumerate(nodes)}
+    return {"rgw": {"daemons": {"summary": "", **rows}}} if rows else {}

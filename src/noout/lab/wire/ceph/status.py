@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noout.lab.wire.ceph.daemons import mgr_available, mgr_believed, mgrmap_brief, quorum
-from noout.lab.wire.ceph.maps import Document, hosts, osd_stat, release, stamp
+from noout.lab.wire.ceph.maps import Document, by_rank, hosts, osd_stat, release, service_map, stamp
 from noout.lab.wire.ceph.pgs import pgmap, views
 from noout.lab.world.laws import Laws
 from noout.lab.world.model import Ceph, Cluster
@@ -106,8 +106,8 @@ def status(laws: Laws, cluster: Cluster, ceph: Ceph) -> Document:
         "monmap": {"epoch": 1, "min_mon_release_name": release(ceph), "num_mons": len(ceph.mons)},
         "osdmap": osdmap,
         "pgmap": pgmap(laws, cluster, ceph),
-        "fsmap": {"epoch": 1, "by_rank": [], "up:standby": 0},
+        "fsmap": {"epoch": 1, "by_rank": by_rank(ceph), "up:standby": 0},
         "mgrmap": mgrmap_brief(cluster, ceph),
-        "servicemap": {"epoch": 3, "modified": stamp(laws.world.epoch - 3600), "services": {}},
+        "servicemap": {"epoch": 3, "modified": stamp(laws.world.epoch - 3600), "services": service_map(ceph)},
         "progress_events": {},
     }

@@ -28,16 +28,17 @@ from noout.lab.wire.pve import (
     node,
     rrd,
     storage,
+    surroundings,
     tasks,
 )
 from noout.lab.wire.pve.access import Principal, allowed
-from noout.lab.wire.pve.call import Call, Listing, Method, PveError, Table
+from noout.lab.wire.pve.call import Call, Listing, Method, Noted, PveError, Table
 from noout.lab.wire.pve.faults import Faults
 from noout.lab.wire.pve.parameters import verify
 from noout.lab.world.laws import LawError, Laws
 from noout.lab.world.model import Cluster, Node, Token
 
-CHAPTERS = (login, cluster, node, guests, migrate, rrd, tasks, storage, ha, ha_rules, ceph, ceph_cluster)
+CHAPTERS = (login, cluster, node, guests, migrate, rrd, tasks, storage, ha, ha_rules, ceph, ceph_cluster, surroundings)
 _SERVER = {"Server": "pve-api-daemon/3.0"}
 _NOBODY = Principal(Token("nobody@pve", None, "", {}))
 
@@ -215,6 +216,8 @@ def _success(data: Any, ext: bool) -> Response:
     document: dict[str, Any] = {"data": data}
     if isinstance(data, Listing):
         document = {"data": data.data, "total": data.total}
+    elif isinstance(data, Noted):
+        document = {"data": data.data, **data.beside}
     return _document({**document, "success": 1} if ext else document)
 
 

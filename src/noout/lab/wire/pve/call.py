@@ -49,6 +49,14 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """Data, and what the answer says beside it."""
+
+    data: Any
+    beside: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Call:
     """``here`` is the node that was asked, ``node`` the one that the call is about (the same unless proxied)."""
 

@@ -193,7 +193,7 @@ def config_nodes(call: Call) -> Any:
 
 @methods.serve("GET", "/cluster/backup", perm="/ Sys.Audit")
 def backup_jobs(call: Call) -> Any:
-    return []
+    return call.cluster.backup_jobs
 
 
 @methods.serve("GET", "/cluster/backup-info/not-backed-up")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from noout.lab.wire.pve.call import Call, Methods, PveError
+from noout.lab.wire.pve.call import Call, Methods, Noted, PveError
 from noout.lab.wire.pve.login import REPOID, version_document
 from noout.lab.wire.pve.parameters import flag, text, vmid, whole
 from noout.lab.wire.pve.rows import ROOT_DISK, digest, node_cpu, node_memory, node_row, root_used
@@ -95,7 +95,7 @@ def status(call: Call) -> Any:
         "kversion": f"Linux {node.kernel} {kernel_build}",
         "loadavg": [f"{cpu * node.cores * share:.2f}" for share in (1.0, 0.97, 0.95)],
         "memory": {"available": node.maxmem - used, "free": node.maxmem - used, "total": node.maxmem, "used": used},
-        "pveversion": f"pve-manager/{cluster.version}/{REPOID}",
+        "pveversion": f"pve-manager/{node.pve_version or cluster.version}/{REPOID}",
         "rootfs": {"avail": ROOT_DISK - root, "free": ROOT_DISK - root, "total": ROOT_DISK, "used": root},
         "swap": {"free": 0, "total": 0, "used": 0},
         "uptime": int(call.now - (node.booted_at or call.now)),
@@ -135,7 +135,8 @@ def wake(call: Call) -> Any:
 
 @methods.serve("GET", "/nodes/{node}/time", perm=_NODE_AUDIT)
 def time(call: Call) -> Any:
-    return {"localtime": int(call.now), "time": int(call.now), "timezone": "UTC"}
+    now = int(call.now + call.node.clock_ahead)
+    return {"localtime": now, "time": now, "timezone": "UTC"}
 
 
 # --- configuration --------------------------------------------------------------------------------------------
@@ -214,7 +215,8 @@ def network(call: Call) -> Any:
     wanted = call.params.get("type", "")
     if wanted.startswith("any_") or wanted == "include_sdn":
         wanted = "bridge"
-    return [r for r in rows if wanted in ("", r["type"])]
+    shown = [r for r in rows if wanted in ("", r["type"])]
+    return Noted(shown, {"changes": call.node.network_changes}) if call.node.network_changes else shown
 
 
 @methods.serve("GET", "/nodes/{node}/services", perm=_NODE_AUDIT)
@@ -263,7 +265,7 @@ def _disk(node: Node, path: str, size: int, used: str, osds: list[int]) -> dict[
         "by_id_link": f"/dev/disk/by-id/lab-{serial}",
         "devpath": path,
         "gpt": int(not osds),
-        "health": "PASSED",
+        "health": "PASSED" if osds else node.boot_disk_health,
         "mounted": 0,
         "model": "LAB-NVME" if osds else "LAB-BOOT",
         "osdid": osds[0] if osds else -1,
@@ -273,7 +275,7 @@ def _disk(node: Node, path: str, size: int, used: str, osds: list[int]) -> dict[
         "type": "nvme" if osds else "ssd",
         "used": used,
         "vendor": "unknown",
-        "wearout": 96,
+        "wearout": 96 if osds else node.boot_disk_wearout,
         "wwn": f"eui.{serial.lower()}",
     }
     if osds:

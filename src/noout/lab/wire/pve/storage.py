@@ -34,6 +34,8 @@ def _config(store: Storage, whole: str) -> dict[str, Any]:
         row["shared"] = 1
     if store.nodes:
         row["nodes"] = ",".join(store.nodes)
+    if store.server:
+        row["server"] = store.server
     return {**row, **_OWN_SETTINGS.get(store.type, {})}
 
 
