@@ -197,6 +197,10 @@ class Bmc(Protocol):
 
     async def power_on(self) -> None: ...
 
+    async def force_off(self) -> None:
+        """Cut the power. Only a person decides that; a node that is up loses what it holds."""
+        ...
+
     async def locate(self, on: bool) -> None: ...
 
 

@@ -39,6 +39,16 @@ def _https(url: str) -> str:
     return checked
 
 
+def _bmc_url(url: str) -> str:
+    """Redfish over HTTPS, or IPMI, which encrypts the password's use itself but proves nothing of who answers."""
+    if not url.startswith("ipmi://"):
+        return _https(url)
+    parts = urlsplit(url)
+    if not parts.hostname or parts.username or parts.password or parts.path.strip("/"):
+        raise ValueError("must be like ipmi://bmc-pve3.example.net, without user or password")
+    return url.rstrip("/")
+
+
 def _fingerprint(text: str) -> str:
     plain = text.replace(":", "").lower()
     if len(plain) != 64 or any(each not in "0123456789abcdef" for each in plain):
@@ -52,6 +62,7 @@ def _via(text: str) -> str:
 
 Url = Annotated[str, AfterValidator(_url)]
 HttpsUrl = Annotated[str, AfterValidator(_https)]
+BmcUrl = Annotated[str, AfterValidator(_bmc_url)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 
 
@@ -88,12 +99,14 @@ class CephSettings(_Table):
 
 
 class BmcSettings(_Table):
-    url: HttpsUrl
+    url: BmcUrl
     user: str
     password_file: Path | None = None
     password: str | None = Field(default=None, repr=False)
     fingerprint: Fingerprint | None = None
     ca: Path | None = None
+    session: bool = False  # Redfish: log in once and out at the end, instead of the password with every request
+    cipher_suite: int = Field(default=3, ge=0, le=17)  # IPMI
 
 
 class NodeSettings(_Table):
@@ -313,6 +326,11 @@ def _check_login(where: str, cluster: ClusterSettings) -> None:
     """One way in: a token, or a user and a password."""
     token = cluster.token is not None or cluster.token_file is not None
     password = cluster.password is not None or cluster.password_file is not None
+            if bmc.url.startswith("ipmi:") and (bmc.fingerprint or bmc.ca or bmc.session):
+                raise UsageError(
+                    f"{where}.bmc.{node}: fingerprint, ca and session are for Redfish; IPMI shows no certificate",
+                    remedy="leave them out, or use the BMC's https:// address",
+                )
     if token and (cluster.user or password):
         raise UsageError(f"{where}: both a token and a user are set", remedy="keep one; a token can be given less")
     if cluster.user and not password:

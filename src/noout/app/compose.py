@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from noout.adapters.bmc.redfish import RedfishBmc
+from noout.adapters.bmc import IpmiBmc, RedfishBmc
 from noout.adapters.ceph.cluster import CephCli
 from noout.adapters.ceph.survey import CephShells
 from noout.adapters.clock import LabClock, SystemClock
@@ -170,7 +170,9 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
             if shell is not None and nodes and cluster.ceph.enabled:
                 cephs[name] = CephCli(shell, nodes, clock, user=cluster.ceph.user)
             for node, bmc in cluster.bmc.items():
-                bmcs[NodeId(name, node)] = _bmc(settings, NodeId(name, node), bmc, clock)
+                board = _bmc(settings, NodeId(name, node), bmc, clock)
+                stack.push_async_callback(board.close)
+                bmcs[board.node] = board
         prober = _prober(settings, clock)
         policy = policy_of(settings)
         yield Installation(
@@ -215,13 +217,14 @@ def _shell(settings: Settings, name: str, cluster: ClusterSettings) -> Shell | N
     )
 
 
-def _bmc(settings: Settings, node: NodeId, bmc: BmcSettings, clock: Clock) -> Bmc:
-    address = urlsplit(bmc.url).netloc
-    ca = settings.file(bmc.ca) if bmc.ca else None
+def _bmc(settings: Settings, node: NodeId, bmc: BmcSettings, clock: Clock) -> RedfishBmc | IpmiBmc:
     key = f"clusters.{node.cluster}.bmc.{node.name}.password_file"
     password = secret(settings, bmc.password, bmc.password_file, key)
-    server = Server(bmc.url, context_for(address, bmc.fingerprint, ca))
-    return RedfishBmc(node, server, bmc.user, password, clock)
+    if bmc.url.startswith("ipmi:"):
+        return IpmiBmc(node, bmc.url, bmc.user, password, clock, cipher_suite=bmc.cipher_suite)
+    ca = settings.file(bmc.ca) if bmc.ca else None
+    server = Server(bmc.url, context_for(urlsplit(bmc.url).netloc, bmc.fingerprint, ca))
+    return RedfishBmc(node, server, bmc.user, password, clock, session=bmc.session)
 
 
 def _prober(settings: Settings, clock: Clock) -> Prober:

@@ -237,6 +237,23 @@ def inventory(system: Document, dimms: int | None) -> dict[str, str]:
     return {key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in told.items() if value}
 
 
+_RESTORE = {
+    "on": "AlwaysOn", "alwayson": "AlwaysOn", "alwayspoweron": "AlwaysOn",
+    "off": "AlwaysOff", "alwaysoff": "AlwaysOff", "remainoff": "AlwaysOff",
+    "last": "LastState", "laststate": "LastState", "restore": "LastState",
+}  # fmt: skip
+
+
+def power_restore(system: Document, bios: Document | None = None) -> str:
+    """What the machine does when power comes back: AlwaysOn, AlwaysOff or LastState; "" when nobody says.
+
+    The standard property; HPE's ``PowerAutoOn``; Dell's BIOS attribute ``AcPwrRcvry`` (``bios``: the attributes).
+    """
+    hpe = table(table(system.get("Oem")).get("Hpe")).get("PowerAutoOn")
+    told = system.get("PowerRestorePolicy") or hpe or (bios or {}).get("AcPwrRcvry")
+    return _RESTORE.get(str(told).lower(), "")
+
+
 def reset_types(action: Document, info: Document) -> list[str]:
     """What ``ComputerSystem.Reset`` takes: said on the action itself, or in its ``ActionInfo``."""
     direct = action.get("ResetType@Redfish.AllowableValues")

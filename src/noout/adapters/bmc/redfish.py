@@ -1,6 +1,6 @@
 """The Bmc port over Redfish. BMCs are slow and flaky: requests are few, one after the other, and bounded.
 
-Nothing here powers a node off. A 2xx is not a result: the LED is read back here, the power by observing.
+A 2xx is not a result: the LED is read back here, the power by observing.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,9 @@ LOG_MAX = 200  # newest entries read at once
 CHASSIS_MAX = 4
 LOG_NAMES = ("SEL", "Sel", "IML", "Log1", "EventLog", "Event")  # where hardware events are, by vendor
 POWER_ON = ("On", "ForceOn", "PushPowerButton")
+POWER_OFF = ("ForceOff",)
 LED_READS = 5
+LOGOUT_S = 3.0
 READ_TIMEOUT_S = 10.0  # a BMC that takes longer is taken for mute
 
 
@@ -36,6 +39,7 @@ class _Paths:
     system: str
     chassis: tuple[str, ...]
     log: str | None  # the entries
+    restore: str  # what its BIOS does when power comes back, where the System does not say it
 
 
 class RedfishBmc:
@@ -53,6 +57,7 @@ class RedfishBmc:
         self._clock = clock
         self._session = session
         self._token: str | None = None
+        self._session_path: str | None = None
         self._channel = Channel(server)
         self._paths: _Paths | None = None
         self._last_entry: str | None = None
@@ -86,6 +91,7 @@ class RedfishBmc:
             model=str(system.get("Model") or first.get("Model") or "").strip(),
             inventory=parse.inventory(system, dimms),
             trouble=look.trouble,
+            power_restore=parse.power_restore(system) or paths.restore,
         )
 
     async def power_on(self) -> None:
@@ -94,15 +100,25 @@ class RedfishBmc:
         system = await self._get(paths.system)
         if parse.power(system) is Power.ON:
             return
+        await self._reset(paths, system, POWER_ON, "press the power button at the rack")
+
+    async def force_off(self) -> None:
+        """Cut the power, as it is, unless it is off already. Nobody but a person decides that."""
+        paths = await self._discover()
+        system = await self._get(paths.system)
+        if parse.power(system) is not Power.OFF:
+            await self._reset(paths, system, POWER_OFF, "hold its power button at the rack, or pull its cords")
+
+    async def _reset(self, paths: _Paths, system: Document, kinds: tuple[str, ...], by_hand: str) -> None:
+        """Ask for the first of ``kinds`` that this machine says it allows. That it is accepted is no result."""
         action = table(table(system.get("Actions")).get("#ComputerSystem.Reset"))
         info_path = action.get("@Redfish.ActionInfo")
         info = await self._get(info_path) if isinstance(info_path, str) and info_path else {}
         allowed = parse.reset_types(action, info)
-        wanted = next((kind for kind in POWER_ON if kind in allowed), None if allowed else "On")
+        wanted = next((kind for kind in kinds if kind in allowed), None if allowed else kinds[0])
         if wanted is None:
             raise Refused(
-                f"the BMC of {self.node} cannot power on: it offers {', '.join(allowed)}",
-                remedy="press the power button at the rack",
+                f"the BMC of {self.node} cannot do {kinds[0]}: it offers {', '.join(allowed)}", remedy=by_hand
             )
         if wanted == "PushPowerButton" and parse.power(system) is not Power.OFF:
             raise Refused(f"the BMC of {self.node} does not say that the power is off; its button is not pressed")
@@ -133,6 +149,12 @@ class RedfishBmc:
         raise Refused(f"the BMC of {self.node} has no locate LED", remedy="locate it by rack and serial number")
 
     async def close(self) -> None:
+        """Log out, should there be a session: a BMC has few. One that does not answer forgets it by itself."""
+        if self._token is not None and self._session_path is not None:
+            with suppress(NotSent, AnswerLost, NooutError):
+                headers = {"X-Auth-Token": self._token}
+                await self._channel.ask("DELETE", self._session_path, headers=headers, read_timeout_s=LOGOUT_S)
+            self._token = None
         await self._channel.close()
 
     # --- reading -----------------------------------------------------------------------------------------
@@ -152,7 +174,11 @@ class RedfishBmc:
             listed = await self._get(link(root, "Chassis") or f"{ROOT}/Chassis", missing_ok=True)
             chassis = links(listed.get("Members"))
         log = await self._find_log(root, system)
-        self._paths = _Paths(members[0], tuple(chassis[:CHASSIS_MAX]), log)
+        # Dell says it among the attributes of its BIOS, which change at a boot only.
+        asks = link(system, "Bios") if not parse.power_restore(system) else None
+        bios = await self._get(asks, missing_ok=True) if asks else {}
+        restore = parse.power_restore({}, table(bios.get("Attributes")))
+        self._paths = _Paths(members[0], tuple(chassis[:CHASSIS_MAX]), log, restore)
         return self._paths
 
     async def _find_log(self, root: Document, system: Document) -> str | None:
@@ -298,6 +324,8 @@ class RedfishBmc:
             if answer.status not in (200, 201) or not token:
                 raise self._failure("POST", path, answer)
             self._token = token
+            told = urlsplit(answer.headers.get("location") or str(_document(answer).get("@odata.id") or "")).path
+            self._session_path = told if told.startswith(f"{path}/") else None
         return {"X-Auth-Token": self._token}
 
     def _failure(self, method: str, path: str, answer: Answer) -> NooutError:
