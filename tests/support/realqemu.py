@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import re
@@ -55,21 +56,20 @@ UNLIMITED = 0  # what QEMU may send: as much as the link takes
 DOWNTIME_LIMIT_MS = 100  # qemu-server's default
 
 
+@functools.cache
 def lacking() -> str:
     """The sentence to skip with; empty where everything is there."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     missing += [] if (PARTS / "vmlinuz").exists() else ["a guest kernel"]
     if missing:
         return f"a real migration needs {', '.join(missing)} (scripts/install-real-parts)"
-    if os.geteuid() != 0:
-        return "a real migration needs root, for network namespaces"
-    if not os.access("/dev/net/tun", os.W_OK):
-        return "a real migration needs /dev/net/tun"
     told = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout
     version = re.search(r"version (\d+)", told)
     if version is None or int(version[1]) < OLDEST_QEMU:
         return f"a real migration needs QEMU {OLDEST_QEMU} or later: an older one loses writes without KVM"
-    return ""
+    if os.geteuid() != 0:
+        return "a real migration needs root, for network namespaces"
+    return "" if os.access("/dev/net/tun", os.W_OK) else "a real migration needs /dev/net/tun"
 
 
 class Qmp:
