@@ -15,8 +15,8 @@ from noout.lab.world.crm import CRM_S, CrmLaws
 from noout.lab.world.kernel import LawError
 from noout.lab.world.model import Cluster, HaResource, HaRule, Task
 
-LRM_S = 5.0
-LRM_OFFSET_S = 4.7  # the LRMs work shortly before the CRM, and half-way between its rounds
+LRM_S = 10.0
+LRM_OFFSET_S = 5.5  # the LRMs work half-way between two rounds of the CRM
 
 
 class HaLaws(CrmLaws):

@@ -1,0 +1,37 @@
+"""Waking people: the command of ``[page]`` is run with one JSON document on its standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+from noout.app.compose import Installation
+from noout.domain.maintenance import Maintenance
+
+log = logging.getLogger(__name__)
+
+PAGE_S_MAX = 30.0
+
+
+async def page(found: Installation, m: Maintenance, why: str) -> None:
+    """Say it where somebody is woken. Never raises: that a page failed must not stop what it is about."""
+    log.error("%s: %s", m.id, why)
+    argv = found.settings.page.command
+    if not argv:
+        return
+    document = {"format": "noout.page", "version": 1, "maintenance": m.id, "node": str(m.node), "why": why}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            async with asyncio.timeout(PAGE_S_MAX):
+                _, said = await process.communicate(json.dumps(document).encode())
+        finally:
+            if process.returncode is None:
+                process.kill()
+        if process.returncode:
+            log.error("the page command ended with %s: %s", process.returncode, said.decode(errors="replace").strip())
+    except (OSError, TimeoutError) as error:
+        log.error("the page command failed: %s", error)

@@ -1,0 +1,33 @@
+"""A second fault while the node is away: it becomes a fact of the journal, people are paged, others are frozen."""
+
+from __future__ import annotations
+
+from noout.domain.journal import Kind
+from noout.domain.maintenance import Observation
+from noout.run.context import Context
+from noout.run.record import Record
+from noout.steps.exposure import SURE_S, baseline, exposure, given_up, second_fault
+
+PAGED = frozenset({"hold.limit", "invariant"})  # blockers that cannot wait until somebody looks
+
+
+async def mind_exposure(ctx: Context, record: Record, seen: Observation) -> None:
+    """Write down what is at stake while redundancy is given up, and that a second fault has come once it is sure."""
+    if "baseline" not in record.m.facts and record.m.step in ("hold-data", "repair"):
+        await record.write(Kind.FACT, {"name": "baseline", "value": baseline(record.m, seen)})
+    m = record.m
+    if not given_up(m):
+        return
+    if (said := exposure(m, seen)) != m.facts.get("exposure"):
+        await record.write(Kind.FACT, {"name": "exposure", "value": said})
+    if m.urgent:
+        return
+    why, suspected = second_fault(m, seen), m.facts.get("suspected") or {}
+    if not why:
+        if suspected:
+            await record.write(Kind.FACT, {"name": "suspected", "value": None})
+    elif suspected.get("why") != why:
+        await record.write(Kind.FACT, {"name": "suspected", "value": {"why": why, "since": seen.at.timestamp()}})
+    elif seen.at.timestamp() - suspected["since"] >= SURE_S:
+        await ctx.page(m, f"{m.node} is away and {why}: close up now")  # first: rather twice than never
+        await record.write(Kind.FACT, {"name": "second-fault", "value": why})
