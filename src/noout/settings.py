@@ -163,6 +163,7 @@ class PolicySettings(_Table):
     lock_wait_s: float = Field(default=3600, ge=0)
     canary: Literal["return", "wait"] = "return"
     soak_s: float = Field(default=600, gt=0)
+    hold_limit_h: float = Field(default=4, gt=0)
     probation_days: float = Field(default=7, gt=0)
     watch_every_s: float = Field(default=60, gt=0)
     show_estimates: bool = False
@@ -180,6 +181,10 @@ class StoreSettings(_Table):
     url: str = "sqlite:///noout.db"
 
 
+class PageSettings(_Table):
+    command: tuple[str, ...] = ()  # run with one JSON document on its standard input, to wake people
+
+
 class Settings(_Table):
     clusters: dict[str, ClusterSettings] = Field(min_length=1)
     lab: LabSettings | None = None
@@ -188,6 +193,7 @@ class Settings(_Table):
     policy: PolicySettings = PolicySettings()
     serve: ServeSettings = ServeSettings()
     store: StoreSettings = StoreSettings()
+    page: PageSettings = PageSettings()
     path: Path = Field(default=Path("noout.toml"), exclude=True)
 
     def file(self, path: Path) -> Path:
@@ -320,17 +326,17 @@ def _check_secrets(settings: Settings) -> None:
         for node, bmc in cluster.bmc.items():
             if bmc.password is None and bmc.password_file is None:
                 raise UsageError(f"{where}.bmc.{node}: password_file is missing", remedy="set it")
+            if bmc.url.startswith("ipmi:") and (bmc.fingerprint or bmc.ca or bmc.session):
+                raise UsageError(
+                    f"{where}.bmc.{node}: fingerprint, ca and session are for Redfish; IPMI shows no certificate",
+                    remedy="leave them out, or use the BMC's https:// address",
+                )
 
 
 def _check_login(where: str, cluster: ClusterSettings) -> None:
     """One way in: a token, or a user and a password."""
     token = cluster.token is not None or cluster.token_file is not None
     password = cluster.password is not None or cluster.password_file is not None
-            if bmc.url.startswith("ipmi:") and (bmc.fingerprint or bmc.ca or bmc.session):
-                raise UsageError(
-                    f"{where}.bmc.{node}: fingerprint, ca and session are for Redfish; IPMI shows no certificate",
-                    remedy="leave them out, or use the BMC's https:// address",
-                )
     if token and (cluster.user or password):
         raise UsageError(f"{where}: both a token and a user are set", remedy="keep one; a token can be given less")
     if cluster.user and not password:

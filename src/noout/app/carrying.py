@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from noout.adapters.durable import DurableEngine
 from noout.app.compose import Installation
+from noout.app.paging import page
 from noout.app.witnessing import Witness, services_of
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
@@ -30,6 +32,7 @@ from noout.run.context import Answer, Context
 from noout.run.story import run
 from noout.run.touched import guests_of
 from noout.steps.avoid import Avoid
+from noout.steps.exposure import given_up
 from noout.steps.rules import Rules
 from noout.steps.site import Site
 from noout.tell.checklist import make_work_order
@@ -77,6 +80,17 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         witness = witnesses.get(m.id)
         return await witness.answered() if witness is not None else {}
 
+    async def frozen(m: Maintenance) -> str:
+        """While another maintenance closes up after a second fault, nothing else is set in motion anywhere; only a
+        run that has given up redundancy itself goes on, for its way back must not take longer."""
+        if m.urgent or given_up(m):
+            return ""
+        for stream in await found.journal.streams():
+            other = await found.known.find(stream) if stream != m.id else None
+            if other is not None and other.open and other.urgent:
+                return f"{other.id} to be safe again: {other.closing_up}"
+        return ""
+
     chosen = found.settings.policy
     return Context(
         journal=found.journal,
@@ -87,7 +101,9 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         accept=accept,
         silent=silent,
         answered=answered,
-        rules=Rules(found.policy.lock_wait_s, chosen.canary),
+        rules=Rules(found.policy.lock_wait_s, chosen.canary, chosen.hold_limit_h * 3600),
+        frozen=frozen,
+        page=partial(page, found),
         soak_s=chosen.soak_s,
         probation_s=chosen.probation_days * 86400,
     )
@@ -103,11 +119,20 @@ async def accepted(found: Installation, m: Maintenance) -> Answer:
     after = await found.measurements.hardware(m.node, on_at)
     answer = acceptance(before, after, m.fault, found.clock.now(), soak_s=found.settings.policy.soak_s)
     evidence = {"chance_old_fault_would_show": answer.chance_old_fault_would_show, "notes": list(answer.notes)}
-    if answer.findings:
-        return Answer(False, answer.findings, evidence=evidence)
+    findings = tuple(each for each in answer.findings if not (m.closing_up and _of_the_old_fault(each, m)))
+    if findings:
+        return Answer(False, findings, evidence=evidence)
+    if m.closing_up and answer.findings:  # it returns as it was: what was known to be ill is not held against it
+        soaked = answer.until is not None and found.clock.now() >= answer.until
+        return Answer(True, evidence=evidence) if soaked else Answer(None, until=answer.until)
     if not answer.ok:
         return Answer(None, until=answer.until)
     return Answer(True, evidence=evidence)
+
+
+def _of_the_old_fault(finding: str, m: Maintenance) -> bool:
+    plain = finding.replace(" ", "").casefold()
+    return any(sensor.replace(" ", "").casefold() in plain for sensor in (m.fault.sensors if m.fault else ()))
 
 
 @dataclass

@@ -46,6 +46,8 @@ def sentence(event: Event) -> str | None:
             return _message(event)
         case Kind.WORK_ORDER:
             return f"work order {data['work_order']['number']} issued"
+        case Kind.FACT if data.get("name") == "second-fault":
+            return f"SECOND FAULT: {data.get('value')}: close up now"
         case Kind.CLOSED:
             return f"closed: {data.get('outcome', '')}"
         case _:

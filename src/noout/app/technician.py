@@ -258,7 +258,7 @@ def _no_sign_off(m: Maintenance, given_back: bool, lines: Sequence[CheckLine]) -
     if not _in_hand(m):
         return f"it is not yours to give back: {m.node.name} has not been handed to you, or not any more"
     left = [line.check.text for line in lines if line.check.required and line.answer is None]
-    if left:
+    if left and not (m.closing_up or m.aborting):
         return f"{len(left)} check{'s' if len(left) != 1 else ''} left: {left[0]}" + (" …" if len(left) > 1 else "")
     return ""
 

@@ -33,7 +33,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class TouchFact:
-    """One line under the verdict. ``ok`` None: not known now. ``key``: power, data, led, guests."""
+    """One line under the verdict. ``ok`` None: not known now. ``key``: power, data, led, guests, stake."""
 
     key: str
     ok: bool | None
@@ -70,7 +70,7 @@ def verdict(m: Maintenance, sight: Sight, now: datetime, messages: Iterable[Mess
     power, data, led = _power(sight, now), _data(m, sight, now), _led(sight, now)
     looked = [fact.at for fact in (power, data) if fact.at is not None]
     at = min(looked, default=now)
-    facts = (power, data, led)
+    facts = (power, data, led, *_stake(m))
     if m.phase in _LEAVE or not m.open:
         undone = m.phase in (Phase.ABORTED, Phase.REFUSED)
         says = "The work was called off." if undone else f"{name} passed its tests and is back at work."
@@ -88,6 +88,13 @@ def verdict(m: Maintenance, sight: Sight, now: datetime, messages: Iterable[Mess
         note = "Cover closed, or you walked away? Then wait for a fresh verdict before you open it again."
         says = f"No fresh verdict. Cords out and cover open: go on; noout will not start {name} without your sign-off."
         return TouchVerdict(Touch.UNKNOWN, "DO NOT TOUCH", says, note, at, facts)
+    if m.closing_up:
+        what = f"Something else failed: {m.closing_up}" if m.urgent else m.closing_up
+        says = f"{what}. Lid on, all cords in, hands clear, sign off"
+        return TouchVerdict(
+            Touch.CLOSE_UP, "CLOSE UP NOW" if m.urgent else "CLOSE UP", says,
+            f"No check needs an answer any more. noout starts {name} when you have signed off.", at, facts,
+        )  # fmt: skip
     note = "It stays off until you sign off: noout will not start it."
     says = f"{name}, and only {name}: pull all power cords"
     title = "NODE OFF, DATA HELD" if sight.has_ceph else "NODE OFF"
@@ -128,6 +135,8 @@ def _power(sight: Sight, now: datetime) -> TouchFact:
 def _data(m: Maintenance, sight: Sight, now: datetime) -> TouchFact:
     if not sight.has_ceph:
         return TouchFact("data", True, "No data to hold", "Ceph keeps none on it", now)
+    if m.healing:
+        return TouchFact("data", True, "Data heals elsewhere", "by an operator's decision", now)
     ours = next((owned for owned in m.owned if owned.kind == "noout"), None)
     if sight.ceph is None or not _fresh(sight.ceph.at, now):
         text = "Data was held" if ours is not None else "Data: not known"
@@ -147,6 +156,14 @@ def _led(sight: Sight, now: datetime) -> TouchFact:
     if seen.led_on:
         return TouchFact("led", True, "Locate LED is on", "asked for and read back", seen.at)
     return TouchFact("led", False, "Locate LED is off", "read the serial", seen.at)
+
+
+def _stake(m: Maintenance) -> tuple[TouchFact, ...]:
+    """What one more loss would cost, as the run last said it, while the node is off."""
+    said = m.facts.get("exposure") or ()
+    if m.node_off_at is None or m.node_on_at is not None or not said:
+        return ()
+    return (TouchFact("stake", None, "While it is off", "; ".join(str(each) for each in said), None),)
 
 
 def _guests(m: Maintenance) -> TouchFact | None:

@@ -12,8 +12,8 @@ from noout.app.maintain import Maintenances
 from noout.app.technician import same_serial
 from noout.cli.options import ConfigOption, IdArgument, JsonOption, err, opened, out, print_json, print_plain, wait
 from noout.codec import encode
-from noout.domain.errors import Refused
-from noout.domain.journal import MessageKind
+from noout.domain.errors import Refused, UsageError
+from noout.domain.journal import EXTEND_H_MAX, MessageKind
 from noout.domain.maintenance import Json, Maintenance
 from noout.domain.workorder import WorkOrder
 
@@ -22,7 +22,7 @@ def _operator() -> str:
     return f"operator:{getpass.getuser()}"
 
 
-def _tell(maintenance: str, kind: MessageKind, said: str, config: ConfigOption, **data: str) -> None:
+def _tell(maintenance: str, kind: MessageKind, said: str, config: ConfigOption, **data: Json) -> None:
     async def work() -> None:
         async with opened(config) as found:
             await Maintenances(found).tell(maintenance, kind, _operator(), data)
@@ -102,6 +102,31 @@ def abort(
 ) -> None:
     """Undo what was done, in reverse, as far as that is safe; what remains is said."""
     _tell(maintenance, MessageKind.ABORT, "is being undone", config, reason=reason)
+
+
+def close_up(
+    maintenance: IdArgument,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; the technician reads it.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """End the work at the rack: the node goes back as it was, not repaired."""
+    _tell(maintenance, MessageKind.CLOSE_UP, "the technician is told to close up", config, reason=reason)
+
+
+def extend(
+    maintenance: IdArgument,
+    hours: Annotated[float, typer.Option("--hours", metavar="H", help="From now, at most 24.")],
+    config: ConfigOption = None,
+) -> None:
+    """Hold the data of a node that is away longer than the limit; `noout status` says what is at stake."""
+    if not 0 < hours <= EXTEND_H_MAX:
+        raise UsageError(f"--hours {hours:g}: more than 0 and at most {EXTEND_H_MAX:g}")
+    _tell(maintenance, MessageKind.EXTEND, f"its data is held for {hours:g} h from now", config, hours=hours)
+
+
+def let_heal(maintenance: IdArgument, config: ConfigOption = None) -> None:
+    """Let Ceph copy the data of a node that is away to the others, once they are seen to have room for it."""
+    _tell(maintenance, MessageKind.LET_HEAL, "noout is released when the others have room", config)
 
 
 def workorder(

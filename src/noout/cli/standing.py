@@ -85,6 +85,9 @@ def show_standing(state: Maintenance, hand: ByHand | None = None) -> None:
         table.add_row("done", f"{step}  {_clock(at)}")
     for owned in state.owned:
         table.add_row("holds", f"{owned.kind} {owned.subject} since {_clock(owned.since)}")
+    if state.node_off_at is not None and state.node_on_at is None:
+        for sentence in state.facts.get("exposure") or ():
+            table.add_row("at stake", escape(str(sentence)))
     away = [move for move in state.moved if not move.homeward]
     if away:
         table.add_row("moved", f"{len(away)} away, {sum(1 for move in state.moved if move.homeward)} home again")

@@ -77,6 +77,9 @@ def chain_error(events: Iterable[Event]) -> str | None:
     return None
 
 
+EXTEND_H_MAX = 24.0  # the longest a hold can be extended at once
+
+
 class MessageKind(StrEnum):
     APPROVE = "approve"
     HANDS_ON = "hands-on"  # data: serial
@@ -85,6 +88,9 @@ class MessageKind(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     ABORT = "abort"  # data: reason
+    CLOSE_UP = "close-up"  # put the node back as it was, not repaired; data: reason
+    EXTEND = "extend"  # hold the data longer than the limit; data: hours, from now
+    LET_HEAL = "let-heal"  # release noout while the node is away: Ceph copies its data elsewhere
     CONFIRM = "confirm"  # step mode: data: action key
     LINK = "link"  # a technician's link was made: data: link (its hash), technician, expires. The run ignores it
     LINK_OPENED = "link-opened"  # by its first and only device: data: link, device (hashes). The run ignores it

@@ -248,6 +248,10 @@ class Maintenance:
     probation_until: datetime | None = None
     messages_seen: frozenset[str] = frozenset()
     paused: bool = False
+    closing_up: str = ""  # why the node goes back as it was, not repaired; "" while it is worked on
+    urgent: bool = False  # ... because something else failed while it is away: the fastest way back
+    hold_until: datetime | None = None  # how long an operator said the data may be held; None: the configured limit
+    healing: bool = False  # an operator let Ceph copy the node's data elsewhere
     aborting: bool = False
     abort_reason: str = ""
     closed_at: datetime | None = None

@@ -61,5 +61,6 @@ class Touch(StrEnum):
 
     DO_NOT_TOUCH = "do-not-touch"
     NODE_OFF = "node-off"
+    CLOSE_UP = "close-up"  # off and held as well, but the work ends now: lid on, cords in, sign off
     YOU_MAY_LEAVE = "you-may-leave"
     UNKNOWN = "unknown"  # verdict too old: shown grey as DO NOT TOUCH

@@ -23,6 +23,7 @@ from noout.domain.journal import Kind
 from noout.domain.maintenance import Action, Json, Maintenance, Mode, Observation, Phase
 from noout.domain.reasons import Blocker
 from noout.ports import Wait
+from noout.run.alarm import PAGED, mind_exposure
 from noout.run.context import Context
 from noout.run.drift import note_drift
 from noout.run.inbox import take_messages
@@ -65,7 +66,7 @@ NOTES_MAX = 20  # decisions in one advance that only write something down: more 
 
 def story(soak_s: float, rules: Rules = RULES) -> tuple[Step, ...]:
     """The steps, top to bottom."""
-    return (Evacuate(rules), Dispatch(), HoldData(), Repair(), Reintegrate(soak_s), Homecoming(rules))
+    return (Evacuate(rules), Dispatch(), HoldData(), Repair(rules), Reintegrate(soak_s), Homecoming(rules))
 
 
 async def advance(ctx: Context, maintenance: str) -> Wait | None:
@@ -106,6 +107,7 @@ class _Turn:
         await self._remember_host(seen)
         await settle(self.record, seen, self.step_named)
         await note_drift(self.record, seen)
+        await mind_exposure(self.ctx, self.record, seen)
         if broken := violations(self.m, seen):
             remedy = "look at once; the run goes on when it is mended"
             return await self.block(tuple(Blocker("invariant", str(self.m.node), each, remedy) for each in broken))
@@ -197,8 +199,8 @@ class _Turn:
             await self._ask_to_confirm(action)
             look_s = POLL_S if self.m.pending else 3600.0  # what was confirmed before is to be seen meanwhile
             return await self.wait(Hold(f"somebody to confirm: {action.says}", look_s, "confirmation"))
-        if not await self.ctx.may_act():
-            return await self.wait(Hold("somebody to allow effects again", BLOCKED_S, "operator"))
+        if why := await self.ctx.frozen(self.m):
+            return await self.wait(Hold(why, BLOCKED_S, "time"))
         attempt = self.m.failed.get(action.key, 0) + 1
         await self.record.write(Kind.INTENT, {"key": action.key, "action": encode(action), "attempt": attempt})
         if await settle_what_is_so(self.record, seen, step, action.key):
@@ -266,6 +268,8 @@ class _Turn:
 
     async def block(self, blockers: tuple[Blocker, ...]) -> Wait:
         if self.m.blockers != blockers:
+            for each in (each for each in blockers if each.code in PAGED):
+                await self.ctx.page(self.m, each.message)
             await self.record.write(Kind.BLOCKED, {"blockers": [encode(each) for each in blockers]})
         return Wait(blockers[0].message, self.ctx.clock.now() + timedelta(seconds=BLOCKED_S))
 
@@ -287,7 +291,8 @@ class _Turn:
             data |= {"outcome": f"aborted{reason}", "phase": Phase.ABORTED.value}
         else:
             until = self.ctx.clock.now() + timedelta(seconds=self.ctx.probation_s)
-            outcome = "done, guests left away" if leftovers else "done"
+            outcome = f"closed up, not repaired: {self.m.closing_up}" if self.m.closing_up else "done"
+            outcome += ", guests left away" if leftovers else ""
             data |= {"outcome": outcome, "phase": Phase.DONE.value, "probation_until": until.isoformat()}
         await self.record.write(Kind.CLOSED, data)
         return None

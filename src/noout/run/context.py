@@ -37,8 +37,12 @@ async def nobody_is_asked(m: Maintenance) -> Mapping[GuestId, datetime | None]:
     return {}
 
 
-async def always() -> bool:
-    return True
+async def nothing_is_frozen(m: Maintenance) -> str:
+    return ""
+
+
+async def nobody_to_page(m: Maintenance, why: str) -> None:
+    return None
 
 
 @dataclass(slots=True)
@@ -51,7 +55,8 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``may_act``: the one switch that stops every new effect. ``sightings`` and ``known`` are scratch memory."""
+    """``frozen``: why this run may start no effect now, "" when it may. ``page`` wakes people, and never raises.
+    ``sightings`` and ``known`` are scratch memory."""
 
     journal: Journal
     clock: Clock
@@ -61,7 +66,8 @@ class Context:
     accept: Callable[[Maintenance, Observation], Awaitable[Answer]]
     silent: Callable[[Maintenance], Awaitable[frozenset[GuestId]]] = nobody_is_silent
     answered: Callable[[Maintenance], Awaitable[Mapping[GuestId, datetime | None]]] = nobody_is_asked
-    may_act: Callable[[], Awaitable[bool]] = always
+    frozen: Callable[[Maintenance], Awaitable[str]] = nothing_is_frozen
+    page: Callable[[Maintenance, str], Awaitable[None]] = nobody_to_page
     soak_s: float = 600.0
     probation_s: float = 7 * 86400.0
     stall_s: float = 60.0

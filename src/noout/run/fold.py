@@ -231,6 +231,8 @@ def _fact(m: Maintenance, event: Event) -> Maintenance:
         return replace(m, replan_wanted_at=event.at, facts={**m.facts, "replan_why": value})
     if name == NO_NEW_PLAN:
         return replace(m, replan_wanted_at=None, facts={**m.facts, name: value})
+    if name == "second-fault":
+        return replace(m, closing_up=str(value), urgent=True, blockers=())
     if name == "node-off":
         return replace(m, node_off_at=event.at)
     if name == "node-on":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from noout.domain.cluster import GuestId
 from noout.domain.journal import Event, MessageKind
@@ -63,8 +63,11 @@ def _resume(m: Maintenance, event: Event) -> Maintenance:
         facts.pop(name, None)
     if any(each.code == "canary.failed" for each in m.blockers):
         facts["suspects"] = [{**each, "accepted": True} for each in facts.get("suspects", ())]
+    if m.urgent:  # the operator has seen the second fault and goes on all the same: what is so now is the new normal
+        facts = {name: value for name, value in facts.items() if name not in ("baseline", "suspected")}
     return replace(
         m, paused=False, failed={}, why_failed={}, failed_at={}, facts=facts, blockers=(),
+        closing_up="" if m.urgent else m.closing_up, urgent=False,
         acceptance_until=None if failed_acceptance else m.acceptance_until,
         silence_accepted=m.silence_accepted | silent, left_away=m.left_away | left,
         replan_wanted_at=event.at if any(b.code.startswith("target.") for b in m.blockers) else m.replan_wanted_at,
@@ -79,6 +82,20 @@ def _abort(m: Maintenance, event: Event) -> Maintenance:
     )  # fmt: skip
 
 
+def _close_up(m: Maintenance, event: Event) -> Maintenance:
+    reason = event.data.get("data", {}).get("reason") or "not repairable today"
+    return replace(m, closing_up=m.closing_up or reason, blockers=())
+
+
+def _extend(m: Maintenance, event: Event) -> Maintenance:
+    hours = float(event.data.get("data", {}).get("hours", 0))
+    return replace(m, hold_until=_said_at(event) + timedelta(hours=hours), blockers=())
+
+
+def _let_heal(m: Maintenance, event: Event) -> Maintenance:
+    return replace(m, healing=True, blockers=())
+
+
 def _confirm(m: Maintenance, event: Event) -> Maintenance:
     return replace(m, confirmed=m.confirmed | {event.data["data"]["action"]})
 
@@ -91,5 +108,8 @@ _HANDLERS: Mapping[str, Callable[[Maintenance, Event], Maintenance]] = {
     MessageKind.PAUSE: _pause,
     MessageKind.RESUME: _resume,
     MessageKind.ABORT: _abort,
+    MessageKind.CLOSE_UP: _close_up,
+    MessageKind.EXTEND: _extend,
+    MessageKind.LET_HEAL: _let_heal,
     MessageKind.CONFIRM: _confirm,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noout.domain.journal import Kind, Message, MessageKind
+from noout.domain.journal import EXTEND_H_MAX, Kind, Message, MessageKind
 from noout.domain.maintenance import Maintenance
 from noout.domain.workorder import Answer
 from noout.run.record import Record
@@ -38,6 +38,8 @@ def refusal(m: Maintenance, message: Message) -> str:
             return _no_finding(m, message)
         case MessageKind.SIGN_OFF:
             return _no_sign_off(m)
+        case MessageKind.CLOSE_UP | MessageKind.EXTEND | MessageKind.LET_HEAL:
+            return _no_word_on_the_hold(m, message)
         case MessageKind.CONFIRM if not isinstance(message.data.get("action"), str):
             return "it does not say which action is confirmed"
         case MessageKind.ABORT if m.aborting:
@@ -73,8 +75,23 @@ def _no_sign_off(m: Maintenance) -> str:
         return "the node is not the technician's to give back"
     if m.signed_off_by is not None:
         return "it was signed off already"
-    if m.aborting:  # hands off is all that matters then
+    if m.aborting or m.closing_up:  # hands off is all that matters then
         return ""
     answered = {finding.check for finding in m.findings}
     left = [check.text for check in m.work_order.checks if check.required and check.key not in answered]
     return f"{len(left)} checks have no answer: {left[0]}" if left else ""
+
+
+def _no_word_on_the_hold(m: Maintenance, message: Message) -> str:
+    """Closing up, extending, letting heal: decisions for the time in which the node is away."""
+    if m.aborting:
+        return "it is being aborted: the node comes back in any case"
+    if m.node_off_at is None or m.node_on_at is not None:
+        return f"{m.node.name} is not away: there is nothing to decide about its data"
+    if message.kind == MessageKind.EXTEND:
+        hours = message.data.get("hours")
+        if not isinstance(hours, int | float) or not 0 < hours <= EXTEND_H_MAX:
+            return f"hours is {hours!r}: give more than 0 and at most {EXTEND_H_MAX:g}"
+    if message.kind == MessageKind.LET_HEAL and not any(own.kind in ("noout", "osd-stopped") for own in m.owned):
+        return "this maintenance holds no data that could heal"
+    return ""

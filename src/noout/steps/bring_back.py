@@ -50,7 +50,8 @@ def keep_held(step: str, m: Maintenance, seen: Observation) -> Decision | None:
     if host is None or seen.ceph is None or any(osd.up for osd in checks.osds_of_node(m, seen)):
         return None
     accepted = (m.facts.get("acceptance") or {}).get("ok")
-    for flag in ("noout",) if accepted else ("noout", "noup"):
+    rushed = m.urgent and m.node_on_at is not None  # the OSDs come up without waiting for the acceptance
+    for flag in (*(() if m.healing else ("noout",)), *(() if accepted or rushed else ("noup",))):
         needed = flag == "noout" and owns(m, "osd-stopped") and not checks.is_held(m, seen)
         if (owns(m, flag, host) or needed) and not has_flag(seen, host, flag):
             return attempt(

@@ -36,6 +36,8 @@ class HoldData(Reconciler):
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
         if strays := checks.strays(m, seen):
             return Back("evacuate", f"{strays[0].name} ({strays[0].id}) runs on the node again")
+        if m.closing_up:
+            return self._step_back(m, seen)
         return (
             keep_held(self.name, m, seen)
             or self._leave_mgr(m, seen)
@@ -45,6 +47,13 @@ class HoldData(Reconciler):
             or self._hold(m, seen)
             or Finished(self._evidence(m, seen))
         )
+
+    def _step_back(self, m: Maintenance, seen: Observation) -> Decision:
+        """Something else failed while daemons were down and the node still on: they come back at once."""
+        return release_data(self.name, m, seen) or blocked(
+            "second-fault", str(m.node), f"the node's data is back in place, because {m.closing_up}",
+            "mend that first; resume looks at everything again and goes on, abort ends the maintenance",
+        )  # fmt: skip
 
     def _leave_mgr(self, m: Maintenance, seen: Observation) -> Decision | None:
         """First of all: with a dead active mgr the picture of the PGs freezes and Ceph's safety answers hang."""

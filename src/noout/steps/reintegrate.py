@@ -32,6 +32,7 @@ class Reintegrate(Reconciler):
             or power_up(self.name, m, seen)
             or self._note_return(m, seen)
             or mon_back(self.name, m, seen)
+            or (release_data(self.name, m, seen) if m.urgent else None)  # redundancy first: another fault is there
             or self._accept(m, seen)
             or release_data(self.name, m, seen)
             or cordon.open_again(self.name, m, seen)

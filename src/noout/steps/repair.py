@@ -5,11 +5,15 @@ Power is never cut: a node that does not shut down is a blocker with a remedy, n
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from noout.domain.hardware import Power
 from noout.domain.maintenance import Maintenance, Observation
 from noout.steps import actions, checks
 from noout.steps.bring_back import keep_held, power_up
 from noout.steps.effects import Reconciler
+from noout.steps.exposure import may_heal
+from noout.steps.rules import RULES, Rules
 from noout.steps.step import (
     Back,
     Blocked,
@@ -21,6 +25,7 @@ from noout.steps.step import (
     attempt,
     blocked,
     is_pending,
+    owns,
     waited_s,
 )
 
@@ -32,11 +37,14 @@ class Repair(Reconciler):
     name = "repair"
     sees: frozenset[Sight] = frozenset({"hardware"})
 
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
+
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
         power = seen.hardware.power if seen.hardware and seen.hardware.reachable else Power.UNKNOWN
         if m.node_off_at is None:
             return self._switch_off(m, seen, power)
-        if (decision := keep_held(self.name, m, seen)) is not None:
+        if (decision := self._heal(m, seen) or keep_held(self.name, m, seen)) is not None:
             return decision
         if m.signed_off_by is None:
             if power is Power.ON:
@@ -44,14 +52,44 @@ class Repair(Reconciler):
                     "power.on-early", str(m.node), f"{m.node.name} has power again before the technician signed off",
                     "hands off; switch it off again, or sign off to go on",
                 )  # fmt: skip
-            return Hold("the technician to answer the checklist and sign off", POLL_S, "technician")
+            return self._work(m, seen)
         return Finished({"signed_off_by": m.signed_off_by, "findings": len(m.findings)})
+
+    def _work(self, m: Maintenance, seen: Observation) -> Decision:
+        """The lid is open: until the sign-off, or until it takes too long, or something else fails."""
+        if m.closing_up:
+            now = " NOW" if m.urgent else ""
+            return Hold(f"the technician to close up{now} and sign off: {m.closing_up}", POLL_S / 3, "technician")
+        assert m.node_off_at is not None
+        limit = m.hold_until or m.node_off_at + timedelta(seconds=self.rules.hold_limit_s)
+        if seen.at < limit or m.healing:
+            return Hold("the technician to answer the checklist and sign off", POLL_S, "technician")
+        stake = "; ".join(str(each) for each in m.facts.get("exposure", ())) or "its redundancy is missing"
+        return blocked(
+            "hold.limit", str(m.node), f"{m.node.name} has been away since {m.node_off_at:%H:%M} UTC: {stake}",
+            f"decide: noout close-up {m.id} (it returns as it was), noout extend {m.id} --hours 2, or "
+            f"noout let-heal {m.id} (Ceph copies its data elsewhere)",
+        )  # fmt: skip
+
+    def _heal(self, m: Maintenance, seen: Observation) -> Decision | None:
+        """An operator let Ceph heal: noout goes, once the survivors are seen to have room. noup stays."""
+        host = checks.crush_host(m)
+        if not m.healing or m.closing_up or host is None or not owns(m, "noout", host):
+            return None
+        if blockers := may_heal(m, seen):
+            return Blocked(blockers)
+        return attempt(
+            m, seen, actions.unset_flag(self.name, "noout", host), code="ceph.flag",
+            remedy="release it by hand, then resume",
+        )  # fmt: skip
 
     def _switch_off(self, m: Maintenance, seen: Observation, power: Power) -> Decision:
         """Every permission is looked at again in the very step that acts on it."""
         action = actions.shutdown_node(self.name, m.node)
         if is_pending(m, action.key):
             return Hold(f"under way: {action.says}", 5.0)
+        if m.closing_up and power is not Power.OFF:
+            return Back("hold-data", f"something else failed before the node was off: {m.closing_up}")
         if power is Power.OFF:
             node = seen.cluster.node(m.node)
             if node is not None and node.online:

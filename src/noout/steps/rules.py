@@ -1,4 +1,4 @@
-"""What an installation has decided about moving guests: read by the steps, never changed by them."""
+"""What an installation has decided about moving guests and holding data: read by the steps, never changed by them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ PASSING_LOCKS = frozenset({"backup", "snapshot", "snapshot-delete", "clone", "mi
 @dataclass(frozen=True, slots=True)
 class Rules:
     """``lock_wait_s``: how long a guest's lock is waited for. ``canary``: what becomes of a guest whose service does
-    not answer where it was moved to: it goes back by itself ("return"), or stays until a person decides ("wait")."""
+    not answer where it was moved to: it goes back by itself ("return"), or stays until a person decides ("wait").
+    ``hold_limit_s``: how long a node may be away with its data held before people are asked to decide."""
 
     lock_wait_s: float = 3600.0
     canary: Literal["return", "wait"] = "return"
+    hold_limit_s: float = 4 * 3600.0
 
 
 RULES = Rules()

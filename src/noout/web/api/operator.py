@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Depends, Header, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from noout import codec
-from noout.domain.journal import Message, MessageKind
+from noout.domain.journal import EXTEND_H_MAX, Message, MessageKind
 from noout.domain.maintenance import Maintenance
 from noout.web.services import WebServices
 
@@ -25,8 +25,19 @@ class LinkFor(BaseModel):
     valid_hours: float = Field(default=12, gt=0, le=72)
 
 
+class Hours(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    hours: float = Field(gt=0, le=EXTEND_H_MAX)
+
+
+ORDERS = (
+    MessageKind.APPROVE, MessageKind.PAUSE, MessageKind.RESUME, MessageKind.ABORT, MessageKind.CLOSE_UP,
+    MessageKind.LET_HEAL,
+)  # fmt: skip
+
+
 def operator_routes(services: WebServices) -> APIRouter:
-    """``/maintenances``, one of them, ``approve | pause | resume | abort``, and a technician's link."""
+    """``/maintenances``, one of them, the orders that a run takes, and a technician's link."""
 
     async def operator(request: Request) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -52,11 +63,10 @@ def operator_routes(services: WebServices) -> APIRouter:
     async def maintenance(maintenance: str, who: Operator) -> dict[str, Any]:
         return {"version": 1, "maintenance": codec.encode(await known(maintenance))}
 
-    async def tell(maintenance: str, kind: MessageKind, who: str, key: str | None, reason: str) -> dict[str, Any]:
+    async def tell(maintenance: str, kind: MessageKind, who: str, key: str | None, data: dict[str, Any]) -> dict[str, Any]:
         m = await known(maintenance)
         if not m.open:
             raise HTTPException(409, f"{m.id} is over ({m.outcome})")
-        data = {"reason": reason} if reason else {}
         actor = f"operator:{who}"
         message = Message(
             f"{actor}/{kind.value}/{key or secrets.token_hex(8)}", kind, actor, services.field.clock.now(), data
@@ -68,10 +78,14 @@ def operator_routes(services: WebServices) -> APIRouter:
         async def said(
             maintenance: str, who: Operator, key: Key = None, body: Annotated[Reason | None, Body()] = None
         ) -> dict[str, Any]:
-            return await tell(maintenance, kind, who, key, body.reason if body else "")
+            return await tell(maintenance, kind, who, key, {"reason": body.reason} if body and body.reason else {})
 
-    for kind in (MessageKind.APPROVE, MessageKind.PAUSE, MessageKind.RESUME, MessageKind.ABORT):
+    for kind in ORDERS:
         order(kind)
+
+    @routes.post("/maintenances/{maintenance}/extend", status_code=202)
+    async def extend(maintenance: str, who: Operator, body: Hours, key: Key = None) -> dict[str, Any]:
+        return await tell(maintenance, MessageKind.EXTEND, who, key, {"hours": body.hours})
 
     @routes.post("/maintenances/{maintenance}/workorder/link", status_code=201)
     async def link(

@@ -25,6 +25,7 @@ _SECTIONS = {
     "after": "Before you sign off",
 }
 _PANEL = {Touch.NODE_OFF: "", Touch.DO_NOT_TOUCH: "no", Touch.UNKNOWN: "old", Touch.YOU_MAY_LEAVE: "leave"}
+_PANEL[Touch.CLOSE_UP] = "no"
 _ANSWERS = {Answer.DONE: "done", Answer.NOT_NEEDED: "not needed", Answer.PROBLEM: "problem"}
 
 _env = Environment(
