@@ -43,6 +43,8 @@ def misfits(value: Any, returns: dict[str, Any], where: str = "data") -> list[st
             if key in known:
                 found += misfits(item, known[key], f"{where}.{key}")
         return found
+    if isinstance(value, dict) and isinstance(returns.get("format"), dict):
+        return misfits(value, {"type": "object", "properties": returns["format"]}, where)  # a property string, parsed
     if not _scalar_fits(value, kind):
         return [f"{where}: {value!r} is no {kind}"]
     if returns.get("enum") and str(value) not in [str(e) for e in returns["enum"]]:
