@@ -55,6 +55,7 @@ from noout.steps.step import (
     Sight,
     Step,
     exhausted,
+    owns,
 )  # fmt: skip
 from noout.steps.whereabouts import not_home
 
@@ -195,7 +196,8 @@ class _Turn:
 
     async def _act(self, step: Step, action: Action, seen: Observation) -> Wait | None:
         """One effect: intent written, asked for, answer written. Whether it happened, the next advance sees."""
-        if self.m.mode is Mode.STEP and action.key not in self.m.confirmed:
+        lit_again = action.verb == "led-on" and owns(self.m, "led")  # it was said yes to, and ran out by itself
+        if self.m.mode is Mode.STEP and action.key not in self.m.confirmed and not lit_again:
             await self._ask_to_confirm(action)
             look_s = POLL_S if self.m.pending else 3600.0  # what was confirmed before is to be seen meanwhile
             return await self.wait(Hold(f"somebody to confirm: {action.says}", look_s, "confirmation"))
@@ -293,7 +295,9 @@ class _Turn:
             until = self.ctx.clock.now() + timedelta(seconds=self.ctx.probation_s)
             outcome = f"closed up, not repaired: {self.m.closing_up}" if self.m.closing_up else "done"
             outcome += ", guests left away" if leftovers else ""
-            data |= {"outcome": outcome, "phase": Phase.DONE.value, "probation_until": until.isoformat()}
+            data |= {"outcome": outcome, "phase": Phase.DONE.value}
+            if not self.m.closing_up:  # nothing was mended that could prove itself
+                data["probation_until"] = until.isoformat()
         await self.record.write(Kind.CLOSED, data)
         return None
 

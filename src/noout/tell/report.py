@@ -246,7 +246,9 @@ def _estimate(about: Subject, say: Say, policy: Policy) -> Column | None:
     """Only when enabled, and only for services that were really carried past the time the server was off."""
     m = about.m
     carried = [guest.name for guest in about.affected if about.way_of(guest) == "live"]
-    if not policy.show_estimates or not carried or not (m.node_off_at and m.node_on_at) or about.called_off:
+    if about.called_off or m.closing_up:
+        return None  # work that was not done has no worth to be estimated
+    if not policy.show_estimates or not carried or not (m.node_off_at and m.node_on_at):
         return None
     off = m.node_on_at - m.node_off_at
     low, high = (timedelta(seconds=seconds) for seconds in policy.stop_start_s)

@@ -112,7 +112,10 @@ def _work(about: Subject, say: Say) -> Chapter | None:
     done = [say(f"did.{check}") for check in _TOLD_WORK if answers.get(check) is Answer.DONE]
     if all(answers.get(check) is Answer.DONE for check in _HARDWARE):
         done.append(say("did.hardware"))
-    sentences = [say("work", done=say.names(done)) if done else say("work.plain")]
+    plain = "work.begun" if m.closing_up else "work.plain"
+    sentences = [say("work", done=say.names(done)) if done else say(plain)]
+    if m.closing_up:
+        sentences.append(say("work.second" if m.urgent else "work.not-done"))
     if any(answers.get(check) is Answer.NOT_NEEDED for check in _REPLACE):
         sentences.append(say("work.not-replaced"))
     problems = sum(answer is Answer.PROBLEM for answer in answers.values())
@@ -132,6 +135,8 @@ def _test(about: Subject, say: Say) -> Chapter | None:
     if m.acceptance_until is not None and m.acceptance_until > m.node_on_at:
         soak = " " + say("test.soak", span=say.span(m.acceptance_until - m.node_on_at))
     times = say.clocks(m.node_on_at, max(about.released_at or m.node_on_at, m.node_on_at))
+    if m.closing_up:
+        return Chapter(times, say("test.as-was.title"), say("test.as-was") + storage)
     return Chapter(times, say("test.title"), say("test") + storage + soak)
 
 

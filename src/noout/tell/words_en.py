@@ -127,6 +127,11 @@ WORDS = {
     "work.title": "A technician opens the server",
     "work": "With the server switched off, the technician {done}.",
     "work.plain": "With the server switched off, the technician did the work by hand.",
+    "work.begun": "With the server switched off, the technician began the work.",
+    "work.not-done": "It could not be finished that day: the server went back as it was, and the fault is still "
+    "to be mended. We will tell you when.",
+    "work.second": "Something else failed at that time, so we closed the server again to keep your data safe. It went "
+    "back as it was, and its own fault is still to be mended. We will tell you when.",
     "work.not-replaced": "Nothing had to be replaced.",
     "work.problems.one": "One check found something, which we follow up.",
     "work.problems.many": "{n} checks found something, which we follow up.",
@@ -140,6 +145,8 @@ WORDS = {
     "did.hardware": "checked memory, drives and cables",
     "test.title": "Tested, then trusted",
     "test": "The server was started and tested before it got any work.",
+    "test.as-was.title": "Back as it was",
+    "test.as-was": "The server was started again, with its old fault and no new one.",
     "test.storage": "Then the storage caught up until every copy was complete again.",
     "test.soak": "It had to run without a sign of the fault for {span}.",
     "home.title": "Your services come home",

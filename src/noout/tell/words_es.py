@@ -127,6 +127,11 @@ WORDS = {
     "work.title": "Un técnico abre el servidor",
     "work": "Con el servidor apagado, el técnico {done}.",
     "work.plain": "Con el servidor apagado, el técnico hizo el trabajo a mano.",
+    "work.begun": "Con el servidor apagado, el técnico empezó el trabajo.",
+    "work.not-done": "No se pudo terminar ese día: el servidor volvió tal como estaba, y el fallo sigue por reparar. "
+    "Le diremos cuándo.",
+    "work.second": "En ese momento falló otra cosa, así que cerramos el servidor para mantener a salvo sus datos. "
+    "Volvió tal como estaba, y su propio fallo sigue por reparar. Le diremos cuándo.",
     "work.not-replaced": "No hubo que cambiar nada.",
     "work.problems.one": "Una comprobación encontró algo; le haremos seguimiento.",
     "work.problems.many": "{n} comprobaciones encontraron algo; les haremos seguimiento.",
@@ -140,6 +145,8 @@ WORDS = {
     "did.hardware": "revisó memoria, discos y cables",
     "test.title": "Primero probado, después de confianza",
     "test": "El servidor se arrancó y se probó antes de darle trabajo.",
+    "test.as-was.title": "De vuelta tal como estaba",
+    "test.as-was": "El servidor se arrancó de nuevo, con su fallo de antes y sin ninguno nuevo.",
     "test.storage": "Después el almacenamiento se puso al día hasta que todas las copias estuvieron completas.",
     "test.soak": "Tuvo que funcionar {span} sin rastro del fallo.",
     "home.title": "Sus servicios vuelven a casa",

@@ -127,6 +127,12 @@ WORDS = {
     "work.title": "Een technicus opent de server",
     "work": "Met de server uit heeft de technicus {done}.",
     "work.plain": "Met de server uit deed de technicus het werk met de hand.",
+    "work.begun": "Met de server uit is de technicus aan het werk begonnen.",
+    "work.not-done": "Het kon die dag niet worden afgemaakt: de server ging terug zoals hij was, en de fout moet nog "
+    "worden verholpen. We laten u weten wanneer.",
+    "work.second": "Op dat moment viel er iets anders uit, en daarom hebben we de server weer gesloten om uw gegevens "
+    "veilig te houden. Hij ging terug zoals hij was, en zijn eigen fout moet nog worden verholpen. We laten u weten "
+    "wanneer.",
     "work.not-replaced": "Er hoefde niets te worden vervangen.",
     "work.problems.one": "Bij één controle viel iets op; dat volgen we op.",
     "work.problems.many": "Bij {n} controles viel iets op; dat volgen we op.",
@@ -140,6 +146,8 @@ WORDS = {
     "did.hardware": "geheugen, schijven en kabels nagekeken",
     "test.title": "Eerst getest, dan vertrouwd",
     "test": "De server is gestart en getest voordat hij weer werk kreeg.",
+    "test.as-was.title": "Terug zoals hij was",
+    "test.as-was": "De server is weer gestart, met zijn oude fout en zonder een nieuwe.",
     "test.storage": "Daarna werkte de opslag bij tot elke kopie weer volledig was.",
     "test.soak": "Hij moest {span} draaien zonder een teken van de fout.",
     "home.title": "Uw diensten komen thuis",

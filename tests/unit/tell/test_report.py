@@ -213,3 +213,18 @@ def test_however_guests_are_shared_out_a_report_holds_its_customers_alone(pools:
     mentioned = {GuestId("ams1", int(vmid)) for vmid in re.findall(r"guest-(\d+)-x", prose(made))}
     assert mentioned == own
     assert {each.guest for each in made.measurements} <= own
+
+
+@pytest.mark.parametrize("language", ["en", "nl", "es"])
+@pytest.mark.parametrize("urgent", [False, True])
+def test_a_server_that_went_back_as_it_was_is_never_told_as_repaired_or_proved(language: str, urgent: bool) -> None:
+    m = replace(
+        make_maintenance(), closing_up="the spare does not fit", urgent=urgent, probation_until=None, findings=()
+    )
+    said = prose(report(BOEKHUIS, language, m=m, events=journal(m), policy=Policy(show_estimates=True)))
+    whole = prose(report(BOEKHUIS, language))
+    still = {"en": "still to be mended", "nl": "moet nog worden verholpen", "es": "sigue por reparar"}[language]
+    soak = {"en": "without a sign of the fault", "nl": "zonder een teken", "es": "sin rastro"}[language]
+    assert still in said and still not in whole
+    assert soak not in said
+    assert "spare" not in said, "the reason is the provider's own, and may name what is not the customer's to know"
