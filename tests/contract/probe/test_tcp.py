@@ -68,6 +68,31 @@ async def test_instants_that_are_over_are_not_made_up() -> None:
     assert len(samples) <= 1
 
 
+class Sleepy:
+    """A clock whose sleeper always wakes 20 ms late."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)  # what was asked before goes out before
+        self.time += timedelta(seconds=max(0.0, seconds) + 0.02)
+
+    def wall_s(self, seconds: float) -> float:
+        return seconds
+
+
+async def test_a_question_asked_late_says_how_late() -> None:
+    clock = Sleepy()
+    async with listener() as port:
+        services = [Service(WEB, "web", f"tcp:127.0.0.1:{port}")]
+        samples = await TcpProber(clock).collect(services, clock.now(), clock.now() + timedelta(seconds=0.2), EVERY_S)
+    assert [round(sample.lag_s, 3) for sample in samples] == [0.02] * 4
+
+
 @pytest.mark.parametrize(
     ("probe", "address", "target"),
     [
