@@ -209,6 +209,7 @@ def _consents(moves: Sequence[Move], state: ClusterState, policy: Policy) -> Ite
 def _disk_room(moves: Sequence[Move], state: ClusterState) -> Iterator[str]:
     """Local disks find their storage on the target, with room for all that come."""
     left = {(s.node, s.name): s.total_bytes - s.used_bytes for s in state.storages if s.available}
+    shared = {(s.node, s.name) for s in state.storages if s.shared}
     for move in moves:
         guest = state.guest(move.guest)
         if guest is None or move.target is None:
@@ -218,6 +219,8 @@ def _disk_room(moves: Sequence[Move], state: ClusterState) -> Iterator[str]:
             if there and disk.replicate:
                 continue
             place = (move.target, move.target_storage or disk.storage)
+            if place in shared and move.target_storage is not None:
+                yield f"{move.guest}: its disk {disk.key} would not come home from {place[1]}, which is shared"
             left[place] = left.get(place, 0) - disk.size_bytes
             if left[place] < 0:
                 yield f"{move.guest}: {place[1]} on {move.target.name} has no room for its disk {disk.key}"

@@ -149,5 +149,7 @@ class Filter:
             # One target storage for disks of several could not be undone on the way home; replication and what
             # only snapshots refer to need the storage of the same name.
             return False, None
-        roomy = sorted((name for name, free in rows.items() if free >= sum(need.values())), key=lambda n: (-rows[n], n))
+        # PVE copies no disk off a shared storage: what was put there would not come home.
+        own = {name: free for name, free in rows.items() if not self.stores[node.id][name].shared}
+        roomy = sorted((name for name, free in own.items() if free >= sum(need.values())), key=lambda n: (-own[n], n))
         return (True, roomy[0]) if roomy else (False, None)

@@ -109,6 +109,9 @@ def test_another_storage_of_the_target_takes_the_disks():
     plan = plan_for(a_guest(1, "pve3", disks=(LOCAL,)), storages=other)
     assert [(m.target.name, m.target_storage) for m in plan.moves] == [("pve1", "fast")]
     assert plan.returns[0].target_storage == "local-lvm"
+    ceph = [a_store("rbd", f"pve{i}", 500, kind="rbd", shared=True) for i in range(1, 7)]
+    oneway = plan_for(a_guest(1, "pve3", disks=(LOCAL,)), storages=(a_store("local-lvm", "pve3", 100), *ceph))
+    assert blocked(oneway) == ["plan.no-room"], "from shared storage PVE would not copy it home"
 
 
 def test_snapshots_of_local_disks_keep_a_running_vm():

@@ -143,7 +143,7 @@ def config_of(guest: Guest) -> dict[str, Any]:
         for name in guest.local_resources:
             config[name] = _DEVICES.get(name.rstrip("0123456789"), "0000:81:00.0,pcie=1")
         for name, mapping in guest.mapped.items():
-            config[name] = f"mapping={mapping}"
+            config[name] = mapping if name.startswith("virtiofs") else f"mapping={mapping}"
     else:
         config |= {
             "arch": "amd64",

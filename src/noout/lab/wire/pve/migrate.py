@@ -99,14 +99,14 @@ def migrate_vm(call: Call) -> Any:
     guest = call.guest("qemu")
     _check_lock(guest)
     online = bool(call.params.get("online"))
-    if guest.status == "running" and not online:
+    if guest.has_process and not online:
         raise PveError("can't migrate running VM without --online")
     storage = _checked_storage(call, "targetstorage")
     task = call.laws.start_migration(
         call.cluster,
         guest.vmid,
         target,
-        online=online and guest.status == "running",
+        online=online and guest.has_process,
         user=call.who.full_id,
         with_local_disks=bool(call.params.get("with-local-disks")),
         targetstorage=storage,
