@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from noout.domain.cluster import GuestId
 from noout.domain.errors import UsageError
 
 SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
@@ -60,10 +61,18 @@ def _via(text: str) -> str:
     return text if text == "tcp" else _url(text)
 
 
+def _guest(text: str) -> str:
+    try:
+        return str(GuestId.parse(text))
+    except ValueError:
+        raise ValueError("must be a guest such as ams1/110") from None
+
+
 Url = Annotated[str, AfterValidator(_url)]
 HttpsUrl = Annotated[str, AfterValidator(_https)]
 BmcUrl = Annotated[str, AfterValidator(_bmc_url)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+GuestName = Annotated[str, AfterValidator(_guest)]
 
 
 Via = Annotated[str, AfterValidator(_via)]
@@ -169,6 +178,12 @@ class PolicySettings(_Table):
     show_estimates: bool = False
 
 
+class SelfSettings(_Table):
+    """What noout itself and its database run in, where those are guests."""
+
+    guests: list[GuestName] = []
+
+
 class ServeSettings(_Table):
     listen: str = "127.0.0.1:8080"
     base_url: str = ""
@@ -191,6 +206,7 @@ class Settings(_Table):
     customers: dict[str, CustomerSettings] = {}
     probes: ProbeSettings = ProbeSettings()
     policy: PolicySettings = PolicySettings()
+    self: SelfSettings = SelfSettings()
     serve: ServeSettings = ServeSettings()
     store: StoreSettings = StoreSettings()
     page: PageSettings = PageSettings()
@@ -238,6 +254,7 @@ def parse(data: Mapping[str, Any], path: Path) -> Settings:
         raise UsageError(f"{path}: {_sentence(error)}", remedy=_remedy(error)) from None
     _check_secrets(settings)
     _check_probes(settings)
+    _check_self(settings)
     return settings
 
 
@@ -288,6 +305,16 @@ def _remedy(error: ValidationError) -> str:
     if near:
         return f"did you mean {near[0]}?"
     return "remove it" + (f"; known here: {', '.join(sorted(set(known) - {'path'}))}" if known else "")
+
+
+def _check_self(settings: Settings) -> None:
+    for guest in settings.self.guests:
+        cluster = GuestId.parse(guest).cluster
+        if cluster not in settings.clusters:
+            raise UsageError(
+                f"{settings.path}: key self.guests: {guest} is in no cluster of this file",
+                remedy=f"known: {', '.join(settings.clusters)}",
+            )
 
 
 def _check_probes(settings: Settings) -> None:

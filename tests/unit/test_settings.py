@@ -45,3 +45,21 @@ def test_a_cluster_has_one_way_in(keys: dict[str, str], said: str) -> None:
 def test_a_user_and_a_password_file_are_a_way_in() -> None:
     keys = {"entrypoints": ["https://pve1:8006"], "user": "noout@pve", "password_file": "p"}
     assert parse({"clusters": {"ams1": keys}}, Path("noout.toml")).clusters["ams1"].user == "noout@pve"
+
+
+@pytest.mark.parametrize(
+    ("guests", "said"),
+    [
+        (["110"], r"key self.guests.0: must be a guest such as ams1/110"),
+        (["ams2/110"], "ams2/110 is in no cluster of this file"),
+    ],
+)
+def test_what_noout_runs_in_is_not_mistyped(guests: list[str], said: str) -> None:
+    """A name that fits nothing would let noout switch itself off."""
+    cluster = {"entrypoints": ["https://pve1:8006"], "token_file": "t"}
+    with pytest.raises(UsageError, match=said):
+        parse({"clusters": {"ams1": cluster}, "self": {"guests": guests}}, Path("noout.toml"))
+    with pytest.raises(UsageError, match=r"unknown key self.guest"):
+        parse({"clusters": {"ams1": cluster}, "self": {"guest": []}}, Path("noout.toml"))
+    fine = parse({"clusters": {"ams1": cluster}, "self": {"guests": ["ams1/110"]}}, Path("noout.toml"))
+    assert fine.self.guests == ["ams1/110"]

@@ -13,6 +13,7 @@ from noout.adapters.ceph.cluster import CephCli
 from noout.adapters.ceph.survey import CephShells
 from noout.adapters.clock import LabClock, SystemClock
 from noout.adapters.http import Server
+from noout.adapters.machine import machine_uuid
 from noout.adapters.probe.instants import InstantProber
 from noout.adapters.probe.tcp import TcpProber
 from noout.adapters.pve.client import PveClient
@@ -25,7 +26,7 @@ from noout.adapters.tls import context_for
 from noout.app.naming import resolve
 from noout.app.privileges import LOOK, require
 from noout.app.watcher import Watcher
-from noout.domain.cluster import NodeId
+from noout.domain.cluster import GuestId, NodeId
 from noout.domain.customers import Customer
 from noout.domain.errors import Broken, UsageError
 from noout.domain.workorder import Location
@@ -136,6 +137,8 @@ def policy_of(settings: Settings) -> Policy:
         eject_tag=chosen.eject_tag,
         eject_isos=chosen.eject_isos,
         lock_wait_s=chosen.lock_wait_s,
+        noout_guests=frozenset(GuestId.parse(each) for each in settings.self.guests),
+        machine_uuid=machine_uuid(),
     )
 
 

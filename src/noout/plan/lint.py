@@ -45,6 +45,8 @@ def lint(
     wrong += _consents(plan.moves, state, policy)
     wrong += _disk_room(plan.moves, state)
     wrong += _accounting(plan, state)
+    wrong += _fetched_back(plan.moves, state)
+    wrong += _own(plan, state, policy)
     if wrong:
         return tuple(dict.fromkeys(wrong))  # a replay of moves that cannot be would only repeat this
     there = _Replay(state, plan.streams, limits)
@@ -204,6 +206,29 @@ def _consents(moves: Sequence[Move], state: ClusterState, policy: Policy) -> Ite
         tag = wanted.get(move.kind)
         if guest is not None and tag is not None and tag not in guest.tags and guest.id not in policy.consents:
             yield f"{move.guest} would be interrupted ({move.kind.value}) and nobody agreed to it"
+
+
+def _fetched_back(moves: Sequence[Move], state: ClusterState) -> Iterator[str]:
+    """A guest that HA would move once more by itself has its failback switched off, and no other has."""
+    usable = {node.id.name for node in state.nodes if node.online and node.ha_state != "maintenance"}
+    for move in moves:
+        guest = state.guest(move.guest)
+        rules = [r for r in state.rules if r.enabled and r.kind is Affinity.NODE and move.guest in r.guests]
+        liked = [{node: p for node, p in rule.nodes if node in usable} for rule in rules]
+        better = any(max(p.values()) > p.get(move.target.name, -1) for p in liked if p and move.target)
+        wanted = better and guest is not None and guest.ha is not None and guest.ha.failback
+        if wanted != move.failback_off:
+            yield f"{move.guest}: HA would {'' if wanted else 'not '}fetch it back, and the plan has it otherwise"
+
+
+def _own(plan: Plan, state: ClusterState, policy: Policy) -> Iterator[str]:
+    """What noout runs in goes last, and only in a way that it survives."""
+    others = {move.guest for move in plan.moves if move.source == plan.node and move.target is not None}
+    for move in (each for each in plan.moves if each.guest in policy.noout_guests):
+        if move.kind in (MoveKind.RELOCATE, MoveKind.SHUTDOWN):
+            yield f"{move.guest} is noout's own and would be stopped"
+        if early := others - set(move.after) - policy.noout_guests:
+            yield f"{move.guest} is noout's own and does not wait for {min(early)}"
 
 
 def _disk_room(moves: Sequence[Move], state: ClusterState) -> Iterator[str]:

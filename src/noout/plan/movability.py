@@ -47,6 +47,8 @@ def way_out(guest: Guest, state: ClusterState, policy: Policy) -> WayOut:
 def may_step_aside(guest: Guest, state: ClusterState, policy: Policy) -> bool:
     """Whether a guest of another node may be moved to make room: only live, and with nothing local to it."""
     out = way_out(guest, state, policy)
+    if guest.id in policy.noout_guests:
+        return False
     return out.kind is MoveKind.LIVE and guest.running and not guest.carried and not out.ejects and not out.late
 
 

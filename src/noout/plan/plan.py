@@ -14,10 +14,11 @@ from noout.domain.ceph import CephState
 from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, NodeId
 from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
 from noout.domain.reasons import Blocker, Caution
+from noout.plan import own
 from noout.plan.capacity import CrushHost, holds_ram, limits_bytes, own_name, reserve_bytes, taken_bytes
 from noout.plan.layout import Layout, Unit, start
 from noout.plan.lint import lint
-from noout.plan.movability import WayOut, may_be_shut_down, way_out
+from noout.plan.movability import WayOut, may_be_shut_down
 from noout.plan.placement import Candidate, place
 from noout.plan.policy import Policy
 from noout.plan.safety import safety
@@ -63,10 +64,12 @@ def make_plan(
     ``schedule``; the lower bound is max(bytes to copy / what the node can send + set-up, longest single migration).
     """
     refuse_malformed(state, node, now)
+    mine, unknown = own.own_guests(state, policy), own.unknown(state, policy)
+    policy = replace(policy, noout_guests=mine)
     reasons = (*safety(state, ceph, node, crush_host), *contradictions(state))
     torn = contradicted(state)
     here = sorted((g for g in state.guests_on(node) if g.id not in torn), key=lambda g: g.id)
-    outs = [way_out(guest, state, policy) for guest in here]
+    outs = [own.way_out(guest, state, policy) for guest in here]
     limits = limits_bytes(state, ceph, policy, crush_host)
     late = frozenset(out.guest.id for out in outs if out.late)
     task = _Task(state, node, policy, limits, {g.id: g.node for g in state.guests}, late)
@@ -75,12 +78,12 @@ def make_plan(
     candidate = _placed(task, outs, filter, spare)
     stopped = tuple(u for u in candidate.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
     stuck = tuple(u for u in candidate.left_over if u not in stopped)
-    moves = [*_moves(task, candidate), *_shutdowns(task, outs, stopped)]
+    moves = [*_moves(task, candidate, filter), *_shutdowns(task, outs, stopped)]
     after = dict(task.where) | {move.guest: move.target for move in moves if move.target is not None}
     free = _free(task, after, {move.guest for move in moves if move.kind is MoveKind.SHUTDOWN})
     survives = spare.survives(free, after) if not stuck else None
     returns = _returns(task, moves)
-    blockers = [reason for reason in reasons if isinstance(reason, Blocker)]
+    blockers = unknown + [reason for reason in reasons if isinstance(reason, Blocker)]
     blockers += [blocker for out in outs for blocker in out.blockers]
     blockers += [no_room(unit, candidate.layout, policy) for unit in stuck]
     if returns is None:
@@ -104,6 +107,7 @@ def make_plan(
         estimate_s=estimate,
         survives_another_node=survives,
         parent=parent.id if parent else None,
+        noout_guests=tuple(sorted(mine)),
     )
     return _checked(replace(plan, id=_identity(plan)), state, policy, ceph, crush_host)
 
@@ -135,7 +139,7 @@ def _placed(task: _Task, outs: Sequence[WayOut], filter: Filter, spare: Spare) -
     return place(start(task.state, task.limits, units, others), units, keeps_spare, task.policy.restarts)
 
 
-def _moves(task: _Task, candidate: Candidate) -> list[Move]:
+def _moves(task: _Task, candidate: Candidate, filter: Filter) -> list[Move]:
     """The placement as moves, in their final order, without third parties that turned out not to matter."""
     chosen = list(candidate.layout.order)
     for unit, node in [each for each in chosen if each[0].aside]:
@@ -149,8 +153,16 @@ def _moves(task: _Task, candidate: Candidate) -> list[Move]:
         arrivals = [move.guest for move in moves if move.target == node]
         for earlier, later in itertools.pairwise(arrivals):
             before[later].add(earlier)
-    better = with_dependencies(in_order(moves, before, task.late), task.state, task.where, task.limits)
-    return _explained(task, better or moves)
+    mine = task.policy.noout_guests
+    better = with_dependencies(own.last(in_order(moves, before, task.late), mine), task.state, task.where, task.limits)
+    better = better or with_dependencies(own.last(moves, mine), task.state, task.where, task.limits)
+    here = frozenset(guest.id for guest in task.state.guests_on(task.node))
+    found = own.waiting(_explained(task, better or moves), mine, here)
+    guests = {guest.id: guest for guest in task.state.guests}
+    return [
+        replace(move, failback_off=move.target is not None and filter.fetched_back(guests[move.guest], move.target))
+        for move in found
+    ]
 
 
 def _executable(task: _Task, order: Sequence[tuple[Unit, NodeId]]) -> list[Move] | None:
@@ -159,7 +171,7 @@ def _executable(task: _Task, order: Sequence[tuple[Unit, NodeId]]) -> list[Move]
 
 
 def _move(task: _Task, unit: Unit, guest: Guest, target: NodeId) -> Move:
-    out = way_out(guest, task.state, task.policy)
+    out = own.way_out(guest, task.state, task.policy)
     kind = out.kind or MoveKind.LIVE
     return Move(
         guest=guest.id,
@@ -233,11 +245,20 @@ def _returns(task: _Task, moves: Sequence[Move]) -> list[Move] | None:
         stores = {disk.storage for disk in guest.local_disks} if guest else set()
         store = next(iter(stores)) if move.target_storage is not None and len(stores) == 1 else None
         why = f"{move.name or move.guest} returns to {move.source.name}"
-        back.append(replace(move, source=move.target, target=move.source, target_storage=store, after=(), why=why))
+        back.append(
+            replace(
+                move, source=move.target, target=move.source, target_storage=store, after=(), why=why,
+                failback_off=False,
+            )
+        )  # fmt: skip
     taken = taken_bytes(task.state)
     limits = {node: max(limit, taken[node]) for node, limit in task.limits.items()}
     away = dict(task.where) | {move.guest: move.target for move in moves if move.target is not None}
-    return with_dependencies(back, task.state, away, limits)
+    mine = task.policy.noout_guests
+    ordered = with_dependencies(own.last(back, mine), task.state, away, limits)
+    if ordered is None:  # somebody's way home needs the room that noout's guest takes
+        return with_dependencies(back, task.state, away, limits)
+    return own.waiting(ordered, mine, frozenset(move.guest for move in back))
 
 
 def _free(task: _Task, after: Mapping[GuestId, NodeId], down: set[GuestId]) -> dict[NodeId, int]:
@@ -284,8 +305,12 @@ def _times(task: _Task, moves: Sequence[Move]) -> tuple[float, tuple[float, floa
 def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list[Caution]:
     found: list[Caution] = []
     policy = task.policy
+    found += [own.caution(move) for move in moves if move.guest in policy.noout_guests]
     for move in moves:
         name, subject = move.name or str(move.guest), str(move.guest)
+        if move.failback_off:
+            said = f"HA would fetch {name} back at once: its failback is switched off while it is away, and put back"
+            found.append(Caution("guest.failback", subject, said))
         if move.kind is MoveKind.RELOCATE:
             said = f"{name} restarts when it moves, there and back: about {move.expected_blackout_ms / 1000:.0f} s each"
             found.append(Caution("guest.restarts", subject, said, "its owner agreed; tell them the time"))

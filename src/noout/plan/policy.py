@@ -35,6 +35,8 @@ class Policy:
     eject_isos: str = "ask"  # "eject": any local ISO may be taken out of its drive and put back afterwards
     lock_wait_s: float = 3600.0  # how long a guest's passing lock (a backup) is waited for
     consents: frozenset[GuestId] = field(default_factory=frozenset)
+    noout_guests: frozenset[GuestId] = field(default_factory=frozenset)  # what noout and its database run in
+    machine_uuid: str = ""  # of the machine that noout runs on; "" where it is not known
     setup_s: float = 5.0  # measured: about 5 s before the first page is sent
     cleanup_s: float = 4.0  # measured: about 4 s after the last
     ha_latency_s: float = 20.0  # the CRM and LRM work in rounds of 10 s
@@ -61,10 +63,14 @@ class Policy:
         return min(self.migration_bytes_s, self.nic_bytes_s / self.streams)
 
     def may_relocate(self, guest: Guest) -> bool:
-        return self.relocate_tag in guest.tags or guest.id in self.consents
+        return self._agreed(guest, self.relocate_tag)
 
     def may_shut_down(self, guest: Guest) -> bool:
-        return self.shutdown_tag in guest.tags or guest.id in self.consents
+        return self._agreed(guest, self.shutdown_tag)
+
+    def _agreed(self, guest: Guest, tag: str) -> bool:
+        """noout's own guest is not stopped whoever agreed: nobody would start it again."""
+        return guest.id not in self.noout_guests and (tag in guest.tags or guest.id in self.consents)
 
     def may_eject(self, guest: Guest) -> bool:
         """Consent to an interruption is none to this: an ISO in a drive may be what the guest boots from."""

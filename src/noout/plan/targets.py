@@ -66,7 +66,8 @@ class Filter:
                 refused[node.id] = reason
         liked = [r for r in self.rules.get(guest.id, []) if not r.strict]
         preferred = frozenset(n for n in allowed if all(n.name in dict(r.nodes) for r in liked))
-        return Targets(allowed, preferred, refused)
+        quiet = frozenset(n for n in preferred if not self.fetched_back(guest, n))  # HA's settings stay as they are
+        return Targets(allowed, quiet or preferred, refused)
 
     def could_start(self, guest: Guest) -> frozenset[NodeId]:
         """The nodes on which the guest could be started anew if the one it is on were lost."""
@@ -120,16 +121,20 @@ class Filter:
             classes = dict(rule.nodes)
             if rule.strict and node.id.name not in classes:
                 return f"is excluded by rule {rule.name}"
-            if guest.ha is not None and guest.ha.failback and self._pulled_back(guest, node, classes):
-                return f"has less priority in rule {rule.name}: HA would pull the guest back (failback is on)"
         return None
 
-    def _pulled_back(self, guest: Guest, node: Node, classes: dict[str, int]) -> bool:
+    def fetched_back(self, guest: Guest, node: NodeId) -> bool:
+        """HA would take it away from there again: its failback is on, and a rule likes another node better."""
+        if guest.ha is None or not guest.ha.failback:
+            return False
+        return any(self._likes_another(node, dict(rule.nodes)) for rule in self.rules.get(guest.id, []))
+
+    def _likes_another(self, node: NodeId, classes: dict[str, int]) -> bool:
         """HA brings a service with failback to the best class of nodes that are online; the node to be emptied is
         online until its guests have left."""
         online = {n.id.name for n in self.by_id.values() if n.online and n.ha_state != "maintenance"}
         best = max((priority for name, priority in classes.items() if name in online), default=None)
-        return best is not None and classes.get(node.id.name) != best
+        return best is not None and classes.get(node.name) != best
 
     def _room_for_disks(self, guest: Guest, node: Node) -> tuple[bool, str | None]:
         content = "rootdir" if guest.kind is GuestKind.LXC else "images"

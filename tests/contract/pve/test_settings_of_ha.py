@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noout.adapters.pve import PveHypervisor
-from noout.domain.cluster import Affinity
+from noout.domain.cluster import Affinity, GuestKind
 from noout.domain.errors import Broken, Forbidden, Refused
 from tests.contract.pve.test_lab import PVE3, on, virtual
 from tests.support.labsite import LabSite
@@ -102,3 +102,11 @@ async def test_without_a_shell_it_says_so(site: LabSite) -> None:
     assert site.hypervisor.has_shell and not alone.has_shell
     with pytest.raises(Broken, match="no shell"):
         await alone.maintenance_mode(PVE3, True)
+
+
+@virtual
+async def test_a_machine_has_the_uuid_that_it_sees_itself(site: LabSite) -> None:
+    guests = (await site.hypervisor.observe()).guests
+    machines = [guest.uuid for guest in guests if guest.kind is GuestKind.QEMU]
+    assert all(len(uuid) == 36 and uuid == uuid.lower() for uuid in machines) and len(set(machines)) == len(machines)
+    assert {guest.uuid for guest in guests if guest.kind is GuestKind.LXC} == {""}

@@ -121,8 +121,22 @@ def test_ha_would_pull_a_guest_back_from_a_node_of_less_priority():
     state = a_state(nodes, [a_guest(1, "pve3", ha=ha(1, "pve3"))], rules=(rule,))
     assert make_plan(state, None, node_id("pve3"), now=NOW).moves[0].target == node_id("pve4")
     alone = a_state(nodes, state.guests, rules=(pinned([1], {"pve3": 2, "pve1": 1}, strict=False),))
-    blocker = make_plan(alone, None, node_id("pve3"), now=NOW).blockers[0]
-    assert blocker.code == "plan.no-room" and "HA would pull the guest back" in blocker.message
+    plan = make_plan(alone, None, node_id("pve3"), now=NOW)
+    assert plan.feasible and plan.moves[0].target == node_id("pve1") and plan.moves[0].failback_off
+    assert [c.code for c in plan.cautions if c.code == "guest.failback"] == ["guest.failback"]
+    assert not plan.returns[0].failback_off, "at home HA likes it best"
+
+
+def test_failback_is_left_alone_where_nothing_would_be_fetched_back():
+    rule = pinned([1], {"pve3": 2, "pve4": 2, "pve1": 1}, strict=False)
+    for service in (ha(1, "pve3"), ha(1, "pve3", failback=False)):
+        state = a_state(six_nodes(), [a_guest(1, "pve3", ha=service)], rules=(rule,))
+        assert not make_plan(state, None, node_id("pve3"), now=NOW).moves[0].failback_off
+    off = a_state(
+        six_nodes(), [a_guest(1, "pve3", ha=ha(1, "pve3", failback=False))],
+        rules=(pinned([1], {"pve3": 2, "pve1": 1}),),
+    )  # fmt: skip
+    assert not make_plan(off, None, node_id("pve3"), now=NOW).moves[0].failback_off
 
 
 def test_n_plus_one_is_kept_where_it_can_be_and_denied_where_arithmetic_forbids_it():
