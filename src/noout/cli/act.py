@@ -85,6 +85,18 @@ def _work_order(state: Maintenance) -> WorkOrder:
     return state.work_order
 
 
+def force_off(
+    maintenance: IdArgument,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What its console shows; kept for good.")],
+    config: ConfigOption = None,
+) -> None:
+    """Cut the power of a node whose system went down and whose BMC still says On: your decision, never noout's.
+
+    Only when its shutdown was seen to fail, the cluster no longer sees it, and its data is held; good for ten minutes.
+    """
+    _tell(maintenance, MessageKind.FORCE_OFF, "the power is cut if every check still holds", config, reason=reason)
+
+
 def pause(maintenance: IdArgument, config: ConfigOption = None) -> None:
     """Start no new effect of this maintenance; what is under way ends."""
     _tell(maintenance, MessageKind.PAUSE, "paused: no new effect is started, what is under way ends", config)

@@ -52,6 +52,7 @@ ENTRIES = (
     Entry("pause", "noout.cli.act:pause", ACT, "start no new effect"),
     Entry("resume", "noout.cli.act:resume", ACT, "go on after a pause"),
     Entry("abort", "noout.cli.act:abort", ACT, "undo what was done, as far as that is safe"),
+    Entry("force-off", "noout.cli.act:force_off", ACT, "cut the power of a node that hangs on its way down"),
     Entry("close-up", "noout.cli.act:close_up", ACT, "end the work at the rack; the node goes back as it was"),
     Entry("extend", "noout.cli.act:extend", ACT, "hold the data of a node that is away longer"),
     Entry("let-heal", "noout.cli.act:let_heal", ACT, "let Ceph copy the data of a node that is away elsewhere"),

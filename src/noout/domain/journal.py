@@ -91,6 +91,7 @@ class MessageKind(StrEnum):
     CLOSE_UP = "close-up"  # put the node back as it was, not repaired; data: reason
     EXTEND = "extend"  # hold the data longer than the limit; data: hours, from now
     LET_HEAL = "let-heal"  # release noout while the node is away: Ceph copies its data elsewhere
+    FORCE_OFF = "force-off"  # cut the power of a node whose system is down and whose BMC says On; data: reason
     CONFIRM = "confirm"  # step mode: data: action key
     LINK = "link"  # a technician's link was made: data: link (its hash), technician, expires. The run ignores it
     LINK_OPENED = "link-opened"  # by its first and only device: data: link, device (hashes). The run ignores it

@@ -241,6 +241,7 @@ class Maintenance:
     hands_on_serial: str | None = None
     node_off_at: datetime | None = None
     findings: tuple[Finding, ...] = ()
+    force_off_at: datetime | None = None  # when an operator last decided to cut the power of a node that hangs
     signed_off_by: str | None = None
     signed_off_at: datetime | None = None
     node_on_at: datetime | None = None

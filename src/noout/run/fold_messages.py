@@ -10,6 +10,7 @@ from noout.domain.cluster import GuestId
 from noout.domain.journal import Event, MessageKind
 from noout.domain.maintenance import Maintenance, Phase
 from noout.domain.workorder import Answer, Finding
+from noout.steps.actions import force_off_key
 
 
 def on_message(m: Maintenance, event: Event) -> Maintenance:
@@ -96,6 +97,13 @@ def _let_heal(m: Maintenance, event: Event) -> Maintenance:
     return replace(m, healing=True, blockers=())
 
 
+def _force_off(m: Maintenance, event: Event) -> Maintenance:
+    """The decision is this effect's confirmation too, and a new chance for it."""
+    key = force_off_key(m.node)
+    failed = {each: count for each, count in m.failed.items() if each != key}
+    return replace(m, force_off_at=_said_at(event), confirmed=m.confirmed | {key}, failed=failed, blockers=())
+
+
 def _confirm(m: Maintenance, event: Event) -> Maintenance:
     return replace(m, confirmed=m.confirmed | {event.data["data"]["action"]})
 
@@ -111,5 +119,6 @@ _HANDLERS: Mapping[str, Callable[[Maintenance, Event], Maintenance]] = {
     MessageKind.CLOSE_UP: _close_up,
     MessageKind.EXTEND: _extend,
     MessageKind.LET_HEAL: _let_heal,
+    MessageKind.FORCE_OFF: _force_off,
     MessageKind.CONFIRM: _confirm,
 }

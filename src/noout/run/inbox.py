@@ -6,6 +6,7 @@ from noout.domain.journal import EXTEND_H_MAX, Kind, Message, MessageKind
 from noout.domain.maintenance import Maintenance
 from noout.domain.workorder import Answer
 from noout.run.record import Record
+from noout.steps.actions import shutdown_node
 from noout.steps.checks import same_serial
 
 FOR_THE_RUN = frozenset(kind for kind in MessageKind if kind not in (MessageKind.LINK, MessageKind.LINK_OPENED))
@@ -40,6 +41,8 @@ def refusal(m: Maintenance, message: Message) -> str:
             return _no_sign_off(m)
         case MessageKind.CLOSE_UP | MessageKind.EXTEND | MessageKind.LET_HEAL:
             return _no_word_on_the_hold(m, message)
+        case MessageKind.FORCE_OFF:
+            return _no_force_off(m)
         case MessageKind.CONFIRM if not isinstance(message.data.get("action"), str):
             return "it does not say which action is confirmed"
         case MessageKind.ABORT if m.aborting:
@@ -67,6 +70,15 @@ def _no_finding(m: Maintenance, message: Message) -> str:
         return f"{message.data.get('check')!r} is not on this checklist"
     if message.data.get("answer") not in set(Answer):
         return f"{message.data.get('answer')!r} is no answer"
+    return ""
+
+
+def _no_force_off(m: Maintenance) -> str:
+    """Only after a shutdown was asked for and seen to fail; what the node and its data are then is looked at later."""
+    if m.step != "repair" or m.node_off_at is not None or m.aborting:
+        return f"{m.node.name} is not being shut down"
+    if not m.failed.get(shutdown_node("repair", m.node).key):
+        return f"{m.node.name} has not failed to shut down: it is given its time first"
     return ""
 
 

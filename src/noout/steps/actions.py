@@ -166,6 +166,18 @@ def shutdown_node(step: str, node: NodeId) -> Action:
     )  # fmt: skip
 
 
+def force_off(step: str, node: NodeId) -> Action:
+    return Action(
+        step, "force-off", str(node), f"Cut the power of {node.name} by its BMC: its system is down and it stays on",
+        f"ipmitool -H BMC-OF-{node.name} -I lanplus -U USER -E chassis power off",
+    )  # fmt: skip
+
+
+def force_off_key(node: NodeId) -> str:
+    """The one place where power is ever cut."""
+    return force_off("repair", node).key
+
+
 def power_on(step: str, node: NodeId) -> Action:
     return Action(
         step, "power-on", str(node), f"Switch {node.name} on by its BMC",

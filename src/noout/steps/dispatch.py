@@ -5,12 +5,28 @@ Nothing is given up here: data and node are as redundant as ever, however long t
 
 from __future__ import annotations
 
+from noout.codec import encode
 from noout.domain.maintenance import Maintenance, Observation
+from noout.domain.reasons import Caution
 from noout.steps import actions, checks
 from noout.steps.effects import Reconciler
-from noout.steps.step import Ask, Back, Decision, Finished, Hold, Sight, attempt, exhausted, owns
+from noout.steps.step import (
+    Ask,
+    Back,
+    Decision,
+    Finished,
+    Hold,
+    Note,
+    Sight,
+    attempt,
+    exhausted,
+    is_pending,
+    owns,
+    waited_s,
+)
 
 POLL_S = 30.0
+RELIGHT_S = 120.0  # a BMC that puts it out sooner has its way for that long
 
 
 class Dispatch(Reconciler):
@@ -20,18 +36,47 @@ class Dispatch(Reconciler):
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
         if strays := checks.strays(m, seen):
             return Back("evacuate", f"{strays[0].name} ({strays[0].id}) runs on the node again")
+        if (warning := _starts_by_itself(m, seen)) is not None:
+            return warning
         if m.work_order is None:
             return Ask("work-order", "the node is empty")
-        led = actions.locate(self.name, m.node, True)
-        dark = seen.hardware is not None and seen.hardware.reachable and seen.hardware.led_on is False
-        if dark and not owns(m, "led") and not exhausted(m, led.key):  # a help, never a reason to stop
-            return attempt(m, seen, led, remedy="")
+        why = "the technician to stand at the rack and say hands-on"
+        if (decision := led_on(self.name, m, seen, why)) is not None:
+            return decision
         if m.hands_on_by is None:
-            return Hold("the technician to stand at the rack and say hands-on", POLL_S, "technician")
+            return Hold(why, POLL_S, "technician")
         return Finished({"hands_on_by": m.hands_on_by})
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
         return led_off(self.name, m, seen) or Finished()
+
+
+def _starts_by_itself(m: Maintenance, seen: Observation) -> Decision | None:
+    """Said once, before anybody is sent: what this machine does when its cords are plugged in again."""
+    code = "power.starts-by-itself"
+    always_on = seen.hardware is not None and seen.hardware.power_restore == "AlwaysOn"
+    if not always_on or any(each.code == code for each in m.cautions):
+        return None
+    said = (
+        f"{m.node.name} starts by itself as soon as it has power (power restore policy AlwaysOn): plugging the cords "
+        "in is switching it on, before it is accepted; its data waits behind noup, its guests that start at boot do not"
+    )
+    remedy = "hands off before the cords go in; for the work, set the policy in its BMC or BIOS to AlwaysOff"
+    return Note("caution", encode(Caution(code, str(m.node), said, remedy)))
+
+
+def led_on(step: str, m: Maintenance, seen: Observation, waiting: str) -> Decision | None:
+    """Light the locator LED, and light it again when it went out while we wait for ``waiting``; None: nothing to do.
+
+    IPMI's identify ends by itself after some minutes. A help, never a reason to stop.
+    """
+    dark = seen.hardware is not None and seen.hardware.reachable and seen.hardware.led_on is False
+    action = actions.locate(step, m.node, True)
+    if not dark or exhausted(m, action.key):
+        return None
+    if owns(m, "led") and not is_pending(m, action.key) and waited_s(m, seen, waiting) < RELIGHT_S:
+        return None
+    return attempt(m, seen, action, remedy="")
 
 
 def led_off(step: str, m: Maintenance, seen: Observation) -> Decision | None:

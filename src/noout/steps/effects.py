@@ -117,6 +117,10 @@ async def _shutdown_node(action: Action, seen: Observation, site: Site) -> None:
     await site.hypervisor.shutdown_node(NodeId.parse(action.subject))
 
 
+async def _force_off(action: Action, seen: Observation, site: Site) -> None:
+    await site.bmc.force_off()
+
+
 async def _power_on(action: Action, seen: Observation, site: Site) -> None:
     await site.bmc.power_on()
 
@@ -178,6 +182,7 @@ EFFECTS: dict[str, Effect] = {
     "stop-osd": Effect(_service("stop"), _osd(False), takes="osd-stopped"),
     "start-osd": Effect(_service("start"), _osd(True), releases="osd-stopped"),
     "shutdown-node": Effect(_shutdown_node, _power(Power.OFF, 900)),
+    "force-off": Effect(_force_off, _power(Power.OFF, 60)),
     "power-on": Effect(_power_on, _power(Power.ON, 120)),
     "led-on": Effect(_led_on, _led(True), takes="led"),
     "led-off": Effect(_led_off, _led(False), releases="led"),

@@ -1,6 +1,7 @@
 """4 · The node is shut down, its BMC proves it has no power, and the technician works through the checklist.
 
-Power is never cut: a node that does not shut down is a blocker with a remedy, not a reason for ForceOff.
+A node that does not shut down is a blocker, not a reason for ForceOff: only an operator's explicit decision cuts its
+power, and only when the cluster no longer sees it.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from noout.domain.hardware import Power
-from noout.domain.maintenance import Maintenance, Observation
+from noout.domain.maintenance import Action, Maintenance, Observation
 from noout.steps import actions, checks
 from noout.steps.bring_back import keep_held, power_up
+from noout.steps.dispatch import led_on
 from noout.steps.effects import Reconciler
 from noout.steps.exposure import may_heal
 from noout.steps.rules import RULES, Rules
@@ -31,6 +33,7 @@ from noout.steps.step import (
 
 POLL_S = 30.0
 SEEN_OFF_S_MAX = 120.0
+FORCE_OFF_S = 600.0  # a decision to cut the power is for now: what holds it up longer wants a new one
 
 
 class Repair(Reconciler):
@@ -52,7 +55,8 @@ class Repair(Reconciler):
                     "power.on-early", str(m.node), f"{m.node.name} has power again before the technician signed off",
                     "hands off; switch it off again, or sign off to go on",
                 )  # fmt: skip
-            return self._work(m, seen)
+            lit = led_on(self.name, m, seen, m.waiting_for) if owns(m, "led") else None
+            return lit or self._work(m, seen)
         return Finished({"signed_off_by": m.signed_off_by, "findings": len(m.findings)})
 
     def _work(self, m: Maintenance, seen: Observation) -> Decision:
@@ -85,9 +89,10 @@ class Repair(Reconciler):
 
     def _switch_off(self, m: Maintenance, seen: Observation, power: Power) -> Decision:
         """Every permission is looked at again in the very step that acts on it."""
-        action = actions.shutdown_node(self.name, m.node)
-        if is_pending(m, action.key):
-            return Hold(f"under way: {action.says}", 5.0)
+        action, cut = actions.shutdown_node(self.name, m.node), actions.force_off(self.name, m.node)
+        for each in (action, cut):
+            if is_pending(m, each.key):
+                return Hold(f"under way: {each.says}", 5.0)
         if m.closing_up and power is not Power.OFF:
             return Back("hold-data", f"something else failed before the node was off: {m.closing_up}")
         if power is Power.OFF:
@@ -114,10 +119,23 @@ class Repair(Reconciler):
         )  # fmt: skip
         if blockers:
             return Blocked(blockers)
+        if m.force_off_at is not None and (seen.at - m.force_off_at).total_seconds() < FORCE_OFF_S:
+            return self._cut(m, seen, cut)
         return attempt(
             m, seen, action, code="power.still-on",
-            remedy="look at its console; only when all its file systems are seen to be down, use its power button",
+            remedy="look at its console; only when all its file systems are seen to be down, cut its power: "
+            f"noout force-off {m.id}",
         )  # fmt: skip
+
+    def _cut(self, m: Maintenance, seen: Observation, action: Action) -> Decision:
+        """An operator decided to, a moment ago: still, never under a system that the cluster sees alive."""
+        node = seen.cluster.node(m.node)
+        if node is not None and node.online:
+            return blocked(
+                "power.alive", str(m.node), f"{m.node.name} is online in the cluster: its power is not cut",
+                "let its shutdown end, or see on its console what holds it up",
+            )  # fmt: skip
+        return attempt(m, seen, action, code="power.not-cut", remedy="hold its power button at the rack")
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
         if (decision := keep_held(self.name, m, seen)) is not None:

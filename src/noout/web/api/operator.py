@@ -32,7 +32,7 @@ class Hours(BaseModel):
 
 ORDERS = (
     MessageKind.APPROVE, MessageKind.PAUSE, MessageKind.RESUME, MessageKind.ABORT, MessageKind.CLOSE_UP,
-    MessageKind.LET_HEAL,
+    MessageKind.LET_HEAL, MessageKind.FORCE_OFF,
 )  # fmt: skip
 
 
