@@ -5,6 +5,7 @@
  * TCP 80     GET /            the state as JSON
  *            GET /dirty/N     rewrite N MiB of memory a second from now on
  *            GET /check       read every page that was ever written; "lost" counts pages without their last write
+ *            GET /spoil       lose one write on purpose, to see that the check would find it
  *
  * COUNTER grows by one with every answer, BOOT is drawn once a boot: a guest that was restarted, or that runs twice,
  * gives itself away. Environment (from the kernel's command line): guest_address, arena_mib.
@@ -87,6 +88,14 @@ static void check_all(void) {
     pthread_mutex_unlock(&arena_lock);
 }
 
+/* The page written last gets back what it held a pass before: just what a migration that loses a write leaves. */
+static void spoil_one(void) {
+    pthread_mutex_lock(&arena_lock);
+    uint64_t page = (cursor ? cursor : pages) - 1, of_pass = (cursor ? pass : pass - 1) - 1;
+    for (int i = 0; i < WORDS; i++) arena[page][i] = stamp(of_pass, page);
+    pthread_mutex_unlock(&arena_lock);
+}
+
 static void *rewrite(void *unused) {
     int64_t last = now_us();
     double due = 0;
@@ -111,6 +120,7 @@ static int answer(const char *asked, char *out, size_t size) {
 static void serve_http(int client, const char *asked) {
     char body[256], out[512];
     if (!strncmp(asked, "GET /dirty/", 11)) rate_mib = strtoull(asked + 11, NULL, 10);
+    if (!strncmp(asked, "GET /spoil", 10)) spoil_one();
     if (!strncmp(asked, "GET /check", 10)) check_all();
     int size = snprintf(body, sizeof body,
                         "{\"counter\": %llu, \"boot\": \"%016llx\", \"arena_pages\": %llu, \"pages_written\": %llu, "
