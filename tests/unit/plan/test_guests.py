@@ -74,6 +74,17 @@ def test_a_container_is_restarted_elsewhere_by_consent_only():
     assert kinds(plan_for(replace(container, tags=frozenset({"relocate-ok"})))) == [(1, "relocate")]
 
 
+def test_a_containers_local_disks_are_copied_while_it_is_down():
+    more = {"kind": GuestKind.LXC, "tags": frozenset({"relocate-ok"}), "disks": (replace(LOCAL, key="rootfs"),)}
+    plan = plan_for(a_guest(1, "pve3", **more), storages=stores())
+    assert kinds(plan) == [(1, "relocate")] and plan.moves[0].with_local_disks
+    shared = plan_for(a_guest(1, "pve3", kind=GuestKind.LXC, tags=frozenset({"relocate-ok"})))
+    assert plan.moves[0].expected_blackout_ms > shared.moves[0].expected_blackout_ms + 60_000
+    kept = replace(a_guest(1, "pve3", **more), snapshots=("before",))
+    assert blocked(plan_for(kept, storages=stores())) == ["guest.snapshots"]
+    assert plan_for(kept, storages=stores(kind="zfspool")).feasible, "ZFS sends snapshots along"
+
+
 # --- at rest -------------------------------------------------------------------------------------------------
 
 
@@ -82,6 +93,14 @@ def test_a_stopped_guest_that_ha_is_to_run_is_needed_and_moves():
     left = replace(wanted, ha=HaService("vm:1", "stopped", "pve3", requested_state="stopped"))
     assert kinds(plan_for(wanted)) == [(1, "offline")]
     assert kinds(plan_for(left)) == [] and told(plan_for(left), "guest.stopped")
+
+
+@pytest.mark.parametrize("more", [{"disks": (LOCAL,)}, {"disks": (ISO,)}, {"local_resources": ("usb0",)}])
+def test_a_stopped_guest_bound_to_the_node_stays_and_is_named(more):
+    plan = plan_for(a_guest(1, "pve3", status=GuestStatus.STOPPED, onboot=True, **more), storages=stores())
+    assert (
+        plan.feasible and kinds(plan) == [] and "qm set 1 --onboot 0" in told(plan, "guest.starts-at-power-on").remedy
+    )
 
 
 def test_a_template_stays_and_its_local_clones_are_named():
