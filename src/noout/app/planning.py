@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from noout.app.compose import Installation
@@ -10,7 +11,8 @@ from noout.app.runbook import Section, runbook
 from noout.app.snapshot import Snapshot
 from noout.app.support import version_caution
 from noout.domain.ceph import CephState
-from noout.domain.cluster import ClusterState, NodeId
+from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.errors import UsageError
 from noout.domain.maintenance import Plan
 from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
@@ -29,16 +31,28 @@ class Planned:
         return runbook(self.plan, self.cluster, self.ceph, self.host)
 
 
-async def look_and_plan(found: Installation, node: NodeId) -> Planned:
-    """Observe the node's cluster and plan its evacuation."""
+async def look_and_plan(found: Installation, node: NodeId, consents: Sequence[str] = ()) -> Planned:
+    """Observe the node's cluster and plan its evacuation. ``consents``: guests whose interruption is agreed to."""
     cluster = await found.hypervisor(node).observe()
     known = found.cephs.get(node.cluster)
     ceph = await known.observe() if known is not None else None
-    plan = make_plan(cluster, ceph, node, now=found.clock.now(), policy=found.policy, crush_host=found.crush_host)
+    policy = agreeing(found.policy, cluster, consents)
+    plan = make_plan(cluster, ceph, node, now=found.clock.now(), policy=policy, crush_host=found.crush_host)
     accepted = found.settings.clusters[node.cluster].accept_version
     if (caution := version_caution(cluster, accepted)) is not None:
         plan = replace(plan, cautions=(*plan.cautions, caution))
     return Planned(plan, cluster, ceph, found.crush_host(node))
+
+
+def agreeing(policy: Policy, cluster: ClusterState, consents: Sequence[str]) -> Policy:
+    """The policy with the operator's consents, each ``ams1/200`` or ``200``; UsageError for one that is no guest."""
+    agreed = set(policy.consents)
+    for text in consents:
+        found = [guest.id for guest in cluster.guests if text in (str(guest.id), str(guest.id.vmid))]
+        if not found:
+            raise UsageError(f"{cluster.name} has no guest {text}", remedy=f"name it as {GuestId(cluster.name, 100)}")
+        agreed.add(found[0])
+    return replace(policy, consents=frozenset(agreed))
 
 
 async def plan_now(found: Installation, node: NodeId) -> Plan:
@@ -46,11 +60,12 @@ async def plan_now(found: Installation, node: NodeId) -> Plan:
     return (await look_and_plan(found, node)).plan
 
 
-def plan_from_snapshot(document: Snapshot, text: str) -> Planned:
+def plan_from_snapshot(document: Snapshot, text: str, consents: Sequence[str] = ()) -> Planned:
     """Plan on a snapshot; the plan is dated by the snapshot itself. UsageError for a node it does not know."""
     node = resolve([each.id for cluster in document.clusters for each in cluster.state.nodes], text)
     cluster = next(each for each in document.clusters if each.state.name == node.cluster)
-    plan = make_plan(cluster.state, cluster.ceph, node, now=cluster.state.at, policy=Policy())
+    policy = agreeing(Policy(), cluster.state, consents)
+    plan = make_plan(cluster.state, cluster.ceph, node, now=cluster.state.at, policy=policy)
     if (caution := version_caution(cluster.state, None)) is not None:
         plan = replace(plan, cautions=(*plan.cautions, caution))
     return Planned(plan, cluster.state, cluster.ceph, node.name if cluster.ceph is not None else None)

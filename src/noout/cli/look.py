@@ -13,7 +13,7 @@ from noout.app.planning import Planned, look_and_plan, plan_from_snapshot
 from noout.app.runbook import as_shell
 from noout.app.schemas import SCHEMAS
 from noout.app.snapshot import load_snapshot, take_snapshot
-from noout.cli.options import ConfigOption, JsonOption, NodeArgument, err, opened, out, print_json, wait, working
+from noout.cli.options import ConfigOption, ConsentOption, JsonOption, NodeArgument, err, opened, out, print_json, wait, working
 from noout.cli.pictures import plan_picture
 from noout.cli.standing import by_hand, show_standing
 from noout.codec import encode
@@ -70,6 +70,7 @@ def plan(
     as_runbook: Annotated[
         bool, typer.Option("--runbook", help="Print the whole maintenance as commands to type by hand.")
     ] = False,
+    consent: ConsentOption = None,
     config: ConfigOption = None,
 ) -> None:
     """How NODE can be emptied so that nobody notices; exit code 3 when it cannot, with the reasons."""
@@ -79,9 +80,9 @@ def plan(
     async def live() -> Planned:
         async with opened(config) as found:
             with working(f"looking at {node}"):
-                return await look_and_plan(found, await found.resolve(node))
+                return await look_and_plan(found, await found.resolve(node), consent or ())
 
-    made = plan_from_snapshot(load_snapshot(snapshot), node) if snapshot is not None else wait(live())
+    made = plan_from_snapshot(load_snapshot(snapshot), node, consent or ()) if snapshot is not None else wait(live())
     if as_json:
         print_json({"format": "noout.plan", "version": 1, "plan": encode(made.plan)})
     elif as_runbook and made.plan.feasible:

@@ -13,7 +13,7 @@ from noout.app.planning import Planned, look_and_plan
 from noout.app.privileges import ACT, LOOK, require
 from noout.app.runbook import as_shell
 from noout.cli.live import follow
-from noout.cli.options import ConfigOption, NodeArgument, err, opened, out, wait, working
+from noout.cli.options import ConfigOption, ConsentOption, NodeArgument, err, opened, out, wait, working
 from noout.cli.pictures import plan_picture
 from noout.cli.standing import by_hand, show_standing
 from noout.domain.errors import Refused, UsageError
@@ -29,6 +29,7 @@ def maintain(
         str, typer.Option("--mode", metavar="MODE", help="advise (no effect), step (each effect confirmed) or auto.")
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Approve the plan without asking.")] = False,
+    consent: ConsentOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Carry NODE through a maintenance, or take up again the one that runs; follow it until it is over.
@@ -39,18 +40,20 @@ def maintain(
     """
     if mode not in ("", *Mode):
         raise UsageError(f"--mode {mode} is not known", remedy=f"one of {MODES}")
-    code = wait(_maintain(node, reason, Mode(mode) if mode else None, yes, config))
+    code = wait(_maintain(node, reason, Mode(mode) if mode else None, yes, consent or [], config))
     if code:
         raise typer.Exit(code)
 
 
-async def _maintain(node: str, reason: str, mode: Mode | None, yes: bool, config: Path | None) -> int:
+async def _maintain(
+    node: str, reason: str, mode: Mode | None, yes: bool, consents: list[str], config: Path | None
+) -> int:
     async with opened(config) as found:
         with working(f"looking at {node}"):
             wanted = await found.resolve(node)
             maintenances = Maintenances(found)
             running = await maintenances.running(wanted)
-            planned = await look_and_plan(found, wanted) if running is None else None
+            planned = await look_and_plan(found, wanted, consents) if running is None else None
             fault = (await found.watcher().health(wanted)).fault
         chosen = mode or (Mode.AUTO if found.settings.lab else Mode.STEP)
         if running is not None:

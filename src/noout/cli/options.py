@@ -28,6 +28,12 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a versioned JSON document instead.")]
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="CLUSTER/NODE, or NODE alone where unique.")]
+ConsentOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--consent", metavar="GUEST", help="Its owner agrees to an interruption, for this maintenance; may be repeated."
+    ),
+]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The maintenance, as `noout status` shows it.")]
 
 out = Console(highlight=False)

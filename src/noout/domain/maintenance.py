@@ -88,6 +88,7 @@ class Plan:
     survives_another_node: bool | None = None  # N+1 after the evacuation; None: not computed
     noout_guests: tuple[GuestId, ...] = ()  # what noout itself or its database runs in, wherever that is
     parent: str | None = None
+    consents: tuple[GuestId, ...] = ()  # guests whose interruption the operator agreed to for this maintenance
 
     @property
     def feasible(self) -> bool:

@@ -230,7 +230,8 @@ def _bound(guest: Guest, policy: Policy, keys: tuple[str, ...]) -> WayOut:
                 str(guest.id),
                 f"{title(guest)} uses {named} of this node and cannot move",
                 f"tag it {policy.shutdown_tag} when its owner agrees to a shutdown for the repair, or remove "
-                f"{devices} (`{tool(guest)} set {guest.id.vmid} --delete {','.join(keys)}`)",
+                f"{devices} (`{tool(guest)} set {guest.id.vmid} --delete {','.join(keys)}`); for this time alone: "
+                f"--consent {guest.id}",
                 {"devices": devices},
             ),
         ),
@@ -290,7 +291,7 @@ def _container(guest: Guest, policy: Policy) -> WayOut:
                 f"{title(guest)} is a container: it cannot move without a restart of about "
                 f"{policy.relocate_s:.0f} s, and nobody agreed to that",
                 f"tag it {policy.relocate_tag} when its owner agrees to the restart, or {policy.shutdown_tag} "
-                "to have it stopped for the repair",
+                f"to have it stopped for the repair; for this time alone: --consent {guest.id}",
             ),
         ),
     )

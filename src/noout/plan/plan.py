@@ -64,6 +64,8 @@ def make_plan(
     ``schedule``; the lower bound is max(bytes to copy / what the node can send + set-up, longest single migration).
     """
     refuse_malformed(state, node, now)
+    if parent is not None:  # what was agreed to when it began holds as long as it lasts
+        policy = replace(policy, consents=policy.consents | frozenset(parent.consents))
     mine, unknown = own.own_guests(state, policy), own.unknown(state, policy)
     policy = replace(policy, noout_guests=mine)
     reasons = (*safety(state, ceph, node, crush_host), *contradictions(state))
@@ -107,6 +109,7 @@ def make_plan(
         estimate_s=estimate,
         survives_another_node=survives,
         parent=parent.id if parent else None,
+        consents=tuple(sorted(policy.consents)),
         noout_guests=tuple(sorted(mine)),
     )
     return _checked(replace(plan, id=_identity(plan)), state, policy, ceph, crush_host)
