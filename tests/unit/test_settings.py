@@ -63,3 +63,27 @@ def test_what_noout_runs_in_is_not_mistyped(guests: list[str], said: str) -> Non
         parse({"clusters": {"ams1": cluster}, "self": {"guest": []}}, Path("noout.toml"))
     fine = parse({"clusters": {"ams1": cluster}, "self": {"guests": ["ams1/110"]}}, Path("noout.toml"))
     assert fine.self.guests == ["ams1/110"]
+
+
+def test_a_bmc_over_ipmi_or_with_a_session() -> None:
+    cluster = {"entrypoints": ["https://pve1.example.net:8006"], "token_file": "t"}
+    boards = {
+        "pve1": {"url": "ipmi://bmc1.example.net", "user": "noout", "password_file": "p", "cipher_suite": 17},
+        "pve2": {**BMC, "url": "https://bmc2.example.net", "session": True},
+    }
+    found = parse({"clusters": {"ams1": {**cluster, "bmc": boards}}}, Path("noout.toml")).clusters["ams1"].bmc
+    assert (found["pve1"].url, found["pve1"].cipher_suite) == ("ipmi://bmc1.example.net", 17)
+    assert found["pve2"].session
+
+
+@pytest.mark.parametrize(
+    ("board", "said"),
+    [
+        ({"url": "ipmi://noout:secret@bmc1", "user": "noout", "password_file": "p"}, "without user or password"),
+        ({**BMC, "url": "ipmi://bmc1"}, "IPMI shows no certificate"),
+    ],
+)
+def test_what_makes_no_sense_over_ipmi_is_refused(board: dict[str, str], said: str) -> None:
+    cluster = {"entrypoints": ["https://pve1.example.net:8006"], "token_file": "t", "bmc": {"pve1": board}}
+    with pytest.raises(UsageError, match=said):
+        parse({"clusters": {"ams1": cluster}}, Path("noout.toml"))

@@ -173,3 +173,33 @@ async def test_sessions(site: LabSite, bmc: RedfishBmc) -> None:
     visitor._token = "ended"
     assert (await visitor.observe()).reachable
     assert len([url for method, url in site.network.requests if method == "POST"]) == 2
+
+
+@virtual
+async def test_a_session_ends_when_noout_ends(site: LabSite, bmc: RedfishBmc) -> None:
+    """A BMC has few sessions; those of programs that are gone would lock people out."""
+    server = Server("https://bmc-pve3.ams1", transport=site.network)
+    visitor = RedfishBmc(bmc.node, server, "ADMIN", "lab-bmc", site.clock, session=True)
+    await visitor.observe()
+    token = visitor._token
+    await visitor.close()
+    assert site.network.requests[-1][0] == "DELETE"
+    other = RedfishBmc(bmc.node, server, "ADMIN", "lab-bmc", site.clock, session=True)
+    other._token = token
+    assert (await other.observe()).reachable, "logged in anew"
+    assert other._token != token
+
+
+@virtual
+async def test_power_is_cut_only_where_the_machine_allows_it(site: LabSite, bmc: RedfishBmc) -> None:
+    site.cluster.bmcs["pve3"].reset_types = ["On", "GracefulShutdown"]
+    with pytest.raises(Refused, match="it offers On, GracefulShutdown"):
+        await bmc.force_off()
+    assert site.cluster.nodes["pve3"].power
+
+
+@virtual
+async def test_what_it_does_when_power_comes_back(site: LabSite, bmc: RedfishBmc) -> None:
+    assert (await bmc.observe()).power_restore == "AlwaysOff"
+    site.cluster.bmcs["pve3"].power_restore_policy = "AlwaysOn"
+    assert (await bmc.observe()).power_restore == "AlwaysOn"

@@ -256,3 +256,91 @@ def test_hpe_tells_redundancy_on_the_system() -> None:
 )
 def test_reset_types_are_said_in_two_ways(action: Any, info: Any, types: list[str]) -> None:
     assert parse.reset_types(action, info) == types
+
+
+# --- power, LED and identity as vendors differ in them ----------------------------------------------------
+
+RESET = "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset"
+HPE_TYPES = ["On", "ForceOff", "ForceRestart", "Nmi", "PushPowerButton"]  # iLO 5: no GracefulShutdown
+INFO = {"Parameters": [{"Name": "ResetType", "AllowableValues": ["ForceOff", "ForceOn", "GracefulRestart"]}]}
+
+
+def resets(*types: str) -> dict[str, Any]:
+    return {"Actions": {"#ComputerSystem.Reset": {"target": RESET, "ResetType@Redfish.AllowableValues": list(types)}}}
+
+
+# tree: (the System's own words, Chassis words, more documents) -> (power on, power off, LED path, LED body, restore).
+# The recorded trees hold no System: these are the vendors' documented shapes, put on top of their recorded chassis.
+VENDORS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[str, str, str, Any, str]]] = {
+    "hpe-ilo/DL360": (
+        {**resets(*HPE_TYPES), "IndicatorLED": "Off", "Oem": {"Hpe": {"PowerAutoOn": "AlwaysPowerOn"}}}, {}, {},
+        ("On", "ForceOff", "Systems/1", {"IndicatorLED": "Blinking"}, "AlwaysOn"),
+    ),
+    "hpe-ilo/DL360_Gen12": (
+        {**resets("PushPowerButton", "ForceOff"), "LocationIndicatorActive": False,
+         "Oem": {"Hpe": {"PowerAutoOn": "Restore"}}}, {}, {},
+        ("PushPowerButton", "ForceOff", "Systems/1", {"LocationIndicatorActive": True}, "LastState"),
+    ),
+    "dell-idrac9": (
+        {**resets("On", "ForceOff", "GracefulShutdown", "PushPowerButton"), "IndicatorLED": "Off",
+         "Bios": {"@odata.id": "/redfish/v1/Systems/1/Bios"}}, {},
+        {"/redfish/v1/Systems/1/Bios": {"Attributes": {"AcPwrRcvry": "On"}}},
+        ("On", "ForceOff", "Systems/1", {"IndicatorLED": "Blinking"}, "AlwaysOn"),
+    ),
+    "supermicro-x10": (
+        resets("On", "ForceOff", "GracefulShutdown"), {"IndicatorLED": "Off"}, {},
+        ("On", "ForceOff", "Chassis", {"IndicatorLED": "Blinking"}, ""),
+    ),
+    "cray-csm/OpenBMC-stock": (
+        {"Actions": {"#ComputerSystem.Reset": {"target": RESET, "@Redfish.ActionInfo": "/redfish/v1/Systems/1/Info"}},
+         "LocationIndicatorActive": False, "PowerRestorePolicy": "AlwaysOff"}, {},
+        {"/redfish/v1/Systems/1/Info": INFO},
+        ("ForceOn", "ForceOff", "Systems/1", {"LocationIndicatorActive": True}, "AlwaysOff"),
+    ),
+}  # fmt: skip
+
+
+class VendorWire(TreeWire):
+    """The tree with a vendor's own System, whose PATCHes and POSTs are taken and written down."""
+
+    def __init__(self, folder: Path, system: Any, chassis: Any, more: Any) -> None:
+        super().__init__(folder, ROOTS["full"])
+        self.effects: list[tuple[str, Any]] = []
+        self.documents["/redfish/v1/Systems/1"] |= system
+        for path in self.chassis:
+            self.documents[path] |= chassis
+        self.documents |= more
+
+    @property
+    def chassis(self) -> list[str]:
+        return [each["@odata.id"] for each in self.documents["/redfish/v1/Systems/1"]["Links"]["Chassis"]]
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method not in ("POST", "PATCH"):
+            return await super().handle_async_request(request)
+        body = json.loads(request.content)
+        self.effects.append((request.url.path, body))
+        if request.method == "PATCH":
+            self.documents[request.url.path] |= body
+        else:
+            on = body["ResetType"] != "ForceOff"
+            self.documents["/redfish/v1/Systems/1"]["PowerState"] = "On" if on else "Off"
+        return httpx2.Response(204)
+
+
+@pytest.mark.parametrize("tree", VENDORS)
+async def test_power_and_led_in_each_vendors_words(recordings: Path, tree: str) -> None:
+    system, chassis, more, (power_on, power_off, where, led, restore) = VENDORS[tree]
+    wire = VendorWire(recordings / "hardware" / tree, system, chassis, more)
+    bmc = bmc_over(wire)
+    state = await bmc.observe()
+    assert (state.power_restore, state.led_on, state.serial) == (restore, False, "S1")
+    await bmc.locate(True)
+    await bmc.force_off()
+    assert (await bmc.observe()).power is Power.OFF
+    await bmc.power_on()
+    assert (await bmc.observe()).power is Power.ON
+    [(lit, body), *powered] = wire.effects
+    assert where in lit
+    assert body == led
+    assert powered == [(RESET, {"ResetType": power_off}), (RESET, {"ResetType": power_on})]

@@ -74,15 +74,13 @@ class IpmiBmc:
         if log:
             questions += ["sel time get", f"sel elist last {LOG_MAX}"]
         try:
-            lines = (await self._ask(questions, LOOK_WALL_S)).splitlines()
-            chassis = next((found for line in lines if (found := parse.chassis(line)) is not None), None)
-            if chassis is None:
-                raise Retryable(f"the BMC of {self.node} does not tell its chassis status")
+            text = await self._ask(questions, LOOK_WALL_S)
+            chassis = self._chassis(text)
         except NooutError as error:
             self._machine = None
             at = self._clock.now()
             return HardwareState(node=self.node, at=at, reachable=False, trouble=str(error))
-        at = self._clock.now()
+        at, lines = self._clock.now(), text.splitlines()
         if self._machine is None:
             self._machine = _Machine(*parse.fru(lines), parse.limits(lines))
         elist = [line for line in lines if line.count("|") == 4]
@@ -138,11 +136,13 @@ class IpmiBmc:
         return on and (until is None or now < until)
 
     async def _power(self) -> Power:
-        line = (await self._ask(["raw 0 1"], DO_WALL_S)).rstrip("\n")
-        chassis = parse.chassis(line)
-        if chassis is None:
-            raise Retryable(f"the BMC of {self.node} does not tell its chassis status")
-        return chassis.power
+        return self._chassis(await self._ask(["raw 0 1"], DO_WALL_S)).power
+
+    def _chassis(self, text: str) -> parse.Chassis:
+        found = next((found for line in text.splitlines() if (found := parse.chassis(line)) is not None), None)
+        if found is None:
+            raise Retryable(f"the BMC of {self.node} does not tell its chassis status", remedy=_REACH)
+        return found
 
     async def _ask(self, questions: Sequence[str], limit_s: float) -> str:
         """What it prints on all of them. What a BMC does not know of is left out; no session at all is an error."""

@@ -63,7 +63,9 @@ def operator_routes(services: WebServices) -> APIRouter:
     async def maintenance(maintenance: str, who: Operator) -> dict[str, Any]:
         return {"version": 1, "maintenance": codec.encode(await known(maintenance))}
 
-    async def tell(maintenance: str, kind: MessageKind, who: str, key: str | None, data: dict[str, Any]) -> dict[str, Any]:
+    async def tell(
+        maintenance: str, kind: MessageKind, who: str, key: str | None, data: dict[str, Any]
+    ) -> dict[str, Any]:
         m = await known(maintenance)
         if not m.open:
             raise HTTPException(409, f"{m.id} is over ({m.outcome})")
