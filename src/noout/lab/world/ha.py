@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from noout.lab.world import ha_rules
+from noout.lab.world import balance, ha_rules
 from noout.lab.world.chance import between
 from noout.lab.world.crm import CRM_S, CrmLaws
 from noout.lab.world.kernel import LawError
@@ -138,6 +138,8 @@ class HaLaws(CrmLaws):
                 self._crm_node(cluster, name)
             for sid in sorted(set(cluster.ha.services) | set(cluster.ha.resources)):
                 self._crm_service(cluster, sid)
+            if (move := balance.next_move(cluster)) is not None:
+                self._queue(cluster, ("migrate", *move))
         if self._awake[cluster.name] > 0:
             self.after(CRM_S, lambda: self._crm_round(cluster, waking))
 
