@@ -13,7 +13,18 @@ from noout.app.planning import Planned, look_and_plan, plan_from_snapshot
 from noout.app.runbook import as_shell
 from noout.app.schemas import SCHEMAS
 from noout.app.snapshot import load_snapshot, take_snapshot
-from noout.cli.options import ConfigOption, ConsentOption, JsonOption, NodeArgument, err, opened, out, print_json, wait, working
+from noout.cli.options import (
+    ConfigOption,
+    ConsentOption,
+    JsonOption,
+    NodeArgument,
+    err,
+    opened,
+    out,
+    print_json,
+    wait,
+    working,
+)
 from noout.cli.pictures import plan_picture
 from noout.cli.standing import by_hand, show_standing
 from noout.codec import encode

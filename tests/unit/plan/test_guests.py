@@ -407,3 +407,13 @@ def test_a_policy_that_makes_no_sense_is_refused():
         Policy(eject_isos="always")
     with pytest.raises(UsageError, match="lock_wait_s"):
         Policy(lock_wait_s=-1)
+
+
+def test_the_operators_consent_holds_as_long_as_the_maintenance():
+    container = a_guest(1, "pve3", kind=GuestKind.LXC)
+    first = plan_for(container, policy=Policy(consents=frozenset({gid(1)})))
+    assert first.feasible and first.consents == (gid(1),)
+    state = a_state([a_node(f"pve{i}") for i in range(1, 7)], [container])
+    again = make_plan(state, None, PVE3, now=NOW, parent=first)
+    assert again.feasible and again.consents == (gid(1),)
+    assert not make_plan(state, None, PVE3, now=NOW).feasible
