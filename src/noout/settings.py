@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from noout.domain.cluster import GuestId
 from noout.domain.errors import UsageError
 
+CREDENTIAL = "credential:"  # before the name of a secret that systemd hands over, in place of a file's path
 SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
 
 
@@ -383,7 +384,13 @@ def secret(settings: Settings, literal: str | None, file: Path | None, key: str)
     if literal is not None:
         return literal
     assert file is not None, key
-    path = settings.file(file)
+    if str(file).startswith(CREDENTIAL):
+        return _credential(str(file).removeprefix(CREDENTIAL), key)
+    return read_secret(settings.file(file), key)
+
+
+def read_secret(path: Path, key: str) -> str:
+    """A secret in a file of its owner's; UsageError when it is missing, empty or readable by others."""
     try:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8").strip()
@@ -393,4 +400,24 @@ def secret(settings: Settings, literal: str | None, file: Path | None, key: str)
         raise UsageError(f"key {key}: {path} can be read by others", remedy=f"chmod 600 {path}")
     if not text:
         raise UsageError(f"key {key}: {path} is empty", remedy="write the secret into it")
+    return text
+
+
+def _credential(name: str, key: str) -> str:
+    """A secret that systemd hands over in a folder of the service's own (LoadCredential, LoadCredentialEncrypted)."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder or not name or "/" in name:
+        raise UsageError(
+            f"key {key}: no credential {name!r} was handed over",
+            remedy=f"LoadCredentialEncrypted={name or 'NAME'} in the unit; by hand: systemd-run -p LoadCredential=...",
+        )
+    try:
+        text = (Path(folder) / name).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(
+            f"key {key}: the credential {name} cannot be read: {error.strerror}",
+            remedy=f"LoadCredentialEncrypted={name} in the unit",
+        ) from None
+    if not text:
+        raise UsageError(f"key {key}: the credential {name} is empty", remedy="write the secret into it")
     return text

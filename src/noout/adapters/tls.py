@@ -6,11 +6,12 @@ certificate at the end of the handshake, before one byte of HTTP (and so any tok
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl
 from pathlib import Path
 
-from noout.domain.errors import Broken, Untrusted
+from noout.domain.errors import Broken, Retryable, Untrusted
 
 COLONS = 2  # hex digits between two colons
 
@@ -76,3 +77,23 @@ def trusting(ca: Path | None = None) -> ssl.SSLContext:
 def context_for(host: str, fingerprint: str | None, ca: Path | None) -> ssl.SSLContext:
     """The context that a configuration asks for: the pin if there is one, else the CA, else the system's CAs."""
     return pinned(fingerprint, host) if fingerprint else trusting(ca)
+
+
+async def shown_by(host: str, port: int, timeout_s: float = 5.0) -> str:
+    """The SHA-256 fingerprint of the certificate that a server shows now: a handshake, and nothing is sent after it.
+
+    Trusts anybody: it is for a person to compare, or to compare with what a trusted server says. Raises Retryable.
+    """
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname = False
+    anybody.verify_mode = ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(host, port, ssl=anybody)
+    except (OSError, TimeoutError) as error:
+        raise Retryable(
+            f"{host}:{port} shows no certificate: {error or 'no answer'}", remedy="check the address and the network"
+        ) from None
+    certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.transport.abort()
+    return hashlib.sha256(certificate or b"").hexdigest()

@@ -41,6 +41,7 @@ class Entry:
 ENTRIES = (
     Entry("demo", "noout.cli.demo:demo", TRY, "the whole story on an embedded lab, in about a minute"),
     Entry("lab", "noout.cli.lab:lab", TRY, "simulated clusters to try everything on"),
+    Entry("init", "noout.cli.init:init", LOOK, "write a configuration for a cluster, and explain how noout is let in"),
     Entry("check", "noout.cli.check:check", LOOK, "what stands in the way of a maintenance, and what to do about it"),
     Entry("health", "noout.cli.health:health", LOOK, "what the nodes' hardware says, judged, with the reason"),
     Entry("plan", "noout.cli.look:plan", LOOK, "how a node can be emptied so that nobody notices, or why not"),

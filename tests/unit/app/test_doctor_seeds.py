@@ -112,7 +112,7 @@ PVE2, PVE3, AMS1 = "ams1/pve2", "ams1/pve3", "ams1"
 SEEDS = (
     # access
     Seed("no SSH to a node", "shell.unreachable", PVE2, lab=fault("ssh-refused", node="pve2")),
-    Seed("a shell that refuses noout's commands", "shell.refused", PVE2,
+    Seed("a shell that refuses noout's commands", "shell.refused", AMS1,
          lab=fault("shell-error", pattern="^ceph .*mon dump", text="noout-shell: refused", exit=126),
          also=frozenset({"ceph.unreadable"})),
     Seed("no shell at all", "shell.missing", AMS1, tables=table(lambda t: t.pop("shell"))),

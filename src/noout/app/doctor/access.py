@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from noout.app.doctor.diagnosis import HERE, Finding, finding
-from noout.app.doctor.picture import ClusterPicture, Picture
+from noout.app.doctor.picture import KEY_FILE, ClusterPicture, Picture, Trouble
 from noout.app.fitness import CEPH_STORAGES
 from noout.app.privileges import ACT, LOOK, missing
+from noout.domain.cluster import NodeId
 from noout.domain.reasons import Blocker, Caution
 
 FOR_LOOKING = frozenset({"VM.Migrate"})  # also what Proxmox VE wants for asking whether a guest could move
@@ -26,7 +28,8 @@ def check(cluster: ClusterPicture, picture: Picture) -> Iterator[Finding]:
     if cluster.state is None:
         return
     yield from _entry_points(cluster)
-    yield from _shells(cluster)
+    if not any(each.mode is None and each.key == KEY_FILE.format(name) for each in picture.private):
+        yield from _shells(cluster)  # without its key noout gets in nowhere: said once
 
 
 def _privileges(name: str, granted: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
@@ -82,13 +85,17 @@ def _shells(cluster: ClusterPicture) -> Iterator[Finding]:
         elif state.ha_requests or any(guest.ha is not None for guest in state.guests):
             said = "noout has no shell: HA maintenance mode, which keeps newcomers off a node, is not in the API"
             yield finding(name, Caution("shell.missing", name, said, remedy))
+    alike: dict[Trouble, list[NodeId]] = defaultdict(list)
     for node, trouble in sorted(cluster.shells.items()):
-        if trouble is None:
-            continue
-        said = f"noout's commands do not run on {node.name}: {trouble.message}"
-        remedy = trouble.remedy or f"install noout's key and command on {node.name} ({HOW_TO})"
+        if trouble is not None:
+            alike[trouble].append(node)
+    for trouble, nodes in alike.items():
+        names = ", ".join(node.name for node in nodes)
+        place = str(nodes[0]) if len(nodes) == 1 else name
+        said = f"noout's commands do not run on {names}: {trouble.message}"
+        remedy = trouble.remedy or f"install noout's key and command on {names} ({HOW_TO})"
         code = "shell.refused" if trouble.refused else "shell.unreachable"
-        yield finding(str(node), Blocker(code, str(node), said, remedy))
+        yield finding(place, Blocker(code, place, said, remedy))
 
 
 def here(picture: Picture) -> Iterator[Finding]:

@@ -16,6 +16,11 @@ STARTS_BY_ITSELF = {"alwayson": "starts as soon as it has power", "laststate": "
 
 def check(cluster: ClusterPicture, picture: Picture) -> Iterator[Finding]:
     nodes = cluster.state.nodes if cluster.state else ()
+    if nodes and not cluster.settings.bmc:
+        said = "no node has a BMC in the configuration: only it can prove that the power is off"
+        remedy = f"add [clusters.{cluster.name}.bmc.NODE] for each node"
+        yield finding(cluster.name, Blocker("bmc.missing", cluster.name, said, remedy))
+        return
     for node in nodes:
         if picture.only and node.id not in picture.only:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from noout.app.doctor.diagnosis import Finding, finding
-from noout.app.doctor.picture import ClusterPicture, Picture
+from noout.app.doctor.picture import KEY_FILE, ClusterPicture, Picture
 from noout.domain.ceph import CephState
 from noout.domain.cluster import NodeId
 from noout.domain.reasons import Blocker, Caution
@@ -23,7 +23,8 @@ ABOVE_HOST = frozenset({"chassis", "rack", "row", "pdu", "pod", "room", "datacen
 
 def check(cluster: ClusterPicture, picture: Picture) -> Iterator[Finding]:
     name = cluster.name
-    if cluster.ceph_trouble is not None:
+    keyless = any(each.mode is None and each.key == KEY_FILE.format(name) for each in picture.private)
+    if cluster.ceph_trouble is not None and not keyless:
         trouble = cluster.ceph_trouble
         remedy = trouble.remedy or "check the shells, and `ceph -s` on a node"
         yield finding(name, Blocker("ceph.unreadable", name, f"Ceph could not be asked: {trouble.message}", remedy))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from noout.app.compose import Installation
-from noout.app.doctor.picture import ClusterPicture, Picture, Private, Trouble
+from noout.app.doctor.picture import KEY_FILE, ClusterPicture, Picture, Private, Trouble
 from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.errors import NooutError, Refused, Untrusted
@@ -179,7 +179,7 @@ def _private(found: Installation, names: list[str]) -> list[Private]:
     for name in names:
         shell = settings.clusters[name].shell
         if shell is not None:
-            files.append(_mode(f"clusters.{name}.shell.key_file", settings.file(shell.key_file)))
+            files.append(_mode(KEY_FILE.format(name), settings.file(shell.key_file)))
     if found.store_path is not None and found.store_path.exists():
         files.append(_mode("store.url", found.store_path))
     return files

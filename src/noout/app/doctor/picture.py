@@ -14,6 +14,8 @@ from noout.domain.maintenance import Plan
 from noout.domain.survey import CephSurvey, ClusterSurvey
 from noout.settings import ClusterSettings, ProbeSettings
 
+KEY_FILE = "clusters.{}.shell.key_file"
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
