@@ -20,7 +20,7 @@ LOWER = (400, 600, 800)  # non-recoverable, critical, non-critical
 FAN, TEMPERATURE, SUPPLY, REDUNDANCY = 0x04, 0x01, 0x08, 0x0B
 SERIAL, MODEL = "SIM-0003", "IPMI simulator"
 
-# Called by the simulator for the chassis: "get power", "set power 0|1", "set identify SECONDS FORCE": to be quiet is to obey.
+# Called by the simulator: "get power", "set power 0", "set identify SECONDS FORCE", ...; to be quiet is to obey.
 CHASSIS = """#!{python}
 import pathlib, sys
 here = pathlib.Path({home!r})

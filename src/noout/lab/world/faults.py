@@ -45,6 +45,7 @@ class FaultLaws(ReachLaws):
             "fan-flapping": (self._flapping, self._flapping_off),
             "migration": (self._migration, self._migration_off),
             "node-dies": (self._dies, self._dies_off),
+            "node-hangs": (self._hangs, self._hangs_off),
             "osd-will-not-return": (self._osd_stuck, self._osd_stuck_off),
             "bmc-mute": (self._mute, self._mute_off),
             "bmc-lies": (self._lies, self._lies_off),
@@ -116,6 +117,13 @@ class FaultLaws(ReachLaws):
 
     def _dies_off(self, cluster: Cluster, node: str) -> None:
         self._dead.discard((cluster.name, node))
+
+    def _hangs(self, cluster: Cluster, node: str) -> None:
+        """Its next shutdown ends with the power still on."""
+        self._hanging.add((cluster.name, cluster.nodes[node].name))
+
+    def _hangs_off(self, cluster: Cluster, node: str) -> None:
+        self._hanging.discard((cluster.name, node))
 
     def _mute(self, cluster: Cluster, node: str) -> None:
         cluster.bmcs[node].mute = True

@@ -20,6 +20,7 @@ class PowerLaws(CephLaws):
     def __init__(self, world: World, clock: HasNow) -> None:
         super().__init__(world, clock)
         self._dead: set[tuple[str, str]] = set()  # boards that will not power on (a fault)
+        self._hanging: set[tuple[str, str]] = set()  # systems that go down and leave the power on (a fault)
         self._lying: dict[tuple[str, str], str] = {}  # BMCs that lie, and about what
         self._lost_status: dict[tuple[str, int], str] = {}  # what a guest was when its node went away
         self._dimm_lost: set[tuple[str, str]] = set()  # a DIMM will be missing after the next power-on
@@ -116,6 +117,10 @@ class PowerLaws(CephLaws):
             return
         self._vanish(cluster, node)
         self._released.add((cluster.name, node))
+        if (cluster.name, node) in self._hanging:
+            cluster.nodes[node].power = True
+            self.note(cluster, f"{node} is down and keeps its power")
+            return
         self.note(cluster, f"{node} powered off")
         if reboot:
             self.after(3.0, lambda: self.power_on(cluster, node))
