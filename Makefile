@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help demo test test-fast test-real mutations lint format clean
+.PHONY: help demo test test-fast test-real mutations bench-ceph lint format clean
 
 help:
 	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
 	@echo "make test     all tests: the fast lane, then those that need real parts (skipped with a reason where absent)"
 	@echo "make mutations  break noout on purpose in every way listed, and see that a test notices each"
+	@echo "make bench-ceph  what noout saves on a real Ceph, with and without (some minutes; needs Debian's Ceph)"
 	@echo "make lint     ruff and mypy --strict"
 	@echo "make clean    remove .venv and caches"
 
@@ -44,6 +45,9 @@ test-real: .venv/.installed-dev
 
 mutations: .venv/.installed-dev
 	@scripts/mutate
+
+bench-ceph: .venv/.installed-dev
+	@$(BIN)/python -m benchmarks.ceph_noout $(BENCH)
 
 lint: .venv/.installed-dev
 	@$(BIN)/ruff check .

@@ -152,6 +152,10 @@ class CephCluster(Protocol):
         """Let a standby mgr take over."""
         ...
 
+    async def fail_mds(self, name: str) -> None:
+        """Let a standby MDS take over from this one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:

@@ -35,6 +35,7 @@ from typing import Any, Self
 from noout.domain.cluster import NodeId
 from noout.domain.errors import Retryable, UnknownOutcome
 from noout.ports import Completed
+from tests.support.cephfork import CephForks
 
 HOSTS = ("pve1", "pve2", "pve3", "pve4")
 OSDS = {host: (2 * i, 2 * i + 1) for i, host in enumerate(HOSTS)}
@@ -109,6 +110,8 @@ mon_data_avail_warn = 1
 mon_data_avail_crit = 0
 mon_warn_on_pool_no_redundancy = false
 paxos_propose_interval = 0.2
+[mds]
+mds_data = {folder}/$name
 [mgr]
 mgr_data = {folder}/$name
 mgr_tick_period = 1
@@ -165,19 +168,28 @@ class LocalShell:
 
     def __init__(self, conf: Path) -> None:
         self.conf = conf
+        self.forks: CephForks | None = None  # where `ceph` is kept loaded
 
     async def run(self, node: NodeId, argv: Sequence[str], *, timeout_s: float = 30.0) -> Completed:
-        return await self._run(argv, timeout_s)
+        if self.forks is None or argv[0] != "ceph":
+            return await self._run(argv, timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self.forks.run(argv, self._environment())
+        except TimeoutError:
+            raise UnknownOutcome(f"{' '.join(argv[:3])} gave no answer within {timeout_s:g} s") from None
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "CEPH_CONF": str(self.conf), "LC_ALL": "C.UTF-8"}
 
     async def _run(self, argv: Sequence[str], timeout_s: float, given: str = "") -> Completed:
-        environment = os.environ | {"CEPH_CONF": str(self.conf), "LC_ALL": "C.UTF-8"}
         try:
             process = await asyncio.create_subprocess_exec(
                 *argv,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=environment,
+                env=self._environment(),
                 start_new_session=True,
             )
         except OSError as error:
@@ -242,6 +254,8 @@ class RealCeph:
         self._closing.enter_context(guard)
         self.conf = self.folder / "ceph.conf"
         self.shell = LocalShell(self.conf)
+        self.shell.forks = CephForks(self.folder)
+        self._closing.callback(self.shell.forks.close)
         self._write_files()
         monmap = str(self.folder / "monmap")
         mons = [word for host in MONS for word in ("--addv", host, self._mon_address(host))]
@@ -351,7 +365,7 @@ class RealCeph:
     async def ceph(self, *words: str, timeout_s: float = 60.0) -> Any:
         """What ``ceph WORDS --format json`` answers; RuntimeError when it fails."""
         argv = ["ceph", "--connect-timeout", "20", *words, "--format", "json"]
-        done = await self.shell._run(argv, timeout_s)
+        done = await self.shell.run(NodeId("real", HOSTS[0]), argv, timeout_s=timeout_s)
         if done.exit:
             raise RuntimeError(f"ceph {' '.join(words)} ended with {done.exit}: {done.stderr}")
         return json.loads(done.stdout) if done.stdout.strip() else None
@@ -412,6 +426,18 @@ class RealCeph:
         """Let a client write objects of ``size_bytes`` for ``seconds``; they stay."""
         argv = ["rados", "-p", POOL, "bench", str(seconds), "write", "-b", str(size_bytes), "-t", "4", "--no-cleanup"]
         await self._program([*argv, "--run-name", secrets.token_hex(4)])
+
+    async def add_file_system(self, *hosts: str) -> None:
+        """A CephFS with an MDS on each of these hosts; returns when they have been started."""
+        for host in hosts:
+            (self.folder / f"mds.{host}").mkdir()
+            caps = ["mon", "allow profile mds", "osd", "allow rwx", "mds", "allow *"]
+            keyring = str(self.folder / f"mds.{host}.keyring")
+            await self.ceph("auth", "get-or-create", f"mds.{host}", *caps, "-o", keyring)
+        for pool in ("cephfs.meta", "cephfs.data"):
+            await self.ceph("osd", "pool", "create", pool, "4")
+        await self.ceph("fs", "new", "cephfs", "cephfs.meta", "cephfs.data")
+        self._spawn(*(f"mds.{host}" for host in hosts))
 
 
 def host_of(osd: int) -> str:

@@ -27,7 +27,7 @@ from tests.support.realceph import HOSTS, MGRS, MONS, OSDS, RealCeph
 
 CLUSTER = "c1"
 GIB = 1024**3
-LOOK_S = 0.5
+LOOK_S = (0.2, 4.0)  # as long as the run itself wants to wait, within these
 MID = "c1-pve2-1"
 
 
@@ -155,10 +155,11 @@ class WholeWay:
     async def until(self, true: Callable[[Maintenance], bool], *, limit_s: float = 600.0) -> Maintenance:
         """Let the run go on until it says so, or is over. The limit is generous: it is for what never comes."""
         async with asyncio.timeout(limit_s):
-            while await advance(self.context, MID) is not None:
+            while (wait := await advance(self.context, MID)) is not None:
                 if true(m := await self.state()):
                     return m
-                await asyncio.sleep(LOOK_S)
+                wait_s = (wait.until - self.clock.now()).total_seconds() if wait.until else 0.0
+                await asyncio.sleep(max(LOOK_S[0], min(LOOK_S[1], wait_s)))
         return await self.state()
 
     async def verified(self) -> list[str]:

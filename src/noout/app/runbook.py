@@ -123,6 +123,9 @@ def _hold(
     if osds:
         yield "ceph pg stat: every PG has to be active+clean"
         yield f"ceph osd ok-to-stop {' '.join(str(each) for each in osds)}: has to say ok"
+    for mds in ceph.mds_active if ceph is not None else ():
+        if mds in {node.name, host}:
+            yield actions.fail_mds(step, mds)
     for move in plan.moves:
         if move.kind is MoveKind.SHUTDOWN:
             yield actions.shutdown_guest(step, move, _guest(cluster, move))

@@ -59,6 +59,8 @@ class CephState:
     nearfull_ratio: float = 0.85
     mon_hosts: Mapping[str, str] = field(default_factory=dict)  # mon name -> host name
     fresh: bool = True
+    mds_active: tuple[str, ...] = ()  # those that serve a file system; PVE names each after its node
+    mds_standbys: int = 0
 
     def osds_of(self, host: str) -> tuple[Osd, ...]:
         return tuple(osd for osd in self.osds if osd.host == host)

@@ -136,6 +136,10 @@ def fail_mgr(step: str, mgr: str) -> Action:
     return Action(step, "fail-mgr", mgr, f"Let a standby take over from the active mgr {mgr}", "ceph mgr fail")
 
 
+def fail_mds(step: str, mds: str) -> Action:
+    return Action(step, "fail-mds", mds, f"Let a standby take over from the active MDS {mds}", f"ceph mds fail {mds}")
+
+
 def set_flag(step: str, flag: str, host: str) -> Action:
     return Action(
         step, f"set-{flag}", host, f"Set {flag} for host {host} (no other host is touched)",

@@ -79,6 +79,16 @@ def _mgr_changed(pending: Pending, m: Maintenance, seen: Observation) -> Verdict
     return within(60, pending, seen, "no other mgr is active")
 
 
+async def _fail_mds(action: Action, seen: Observation, site: Site) -> None:
+    await _ceph(site).fail_mds(action.subject)
+
+
+def _mds_changed(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
+    if seen.ceph is not None and seen.ceph.mds_active and pending.action.subject not in seen.ceph.mds_active:
+        return Verified({"active": list(seen.ceph.mds_active)})
+    return within(120, pending, seen, "no other MDS is active")
+
+
 def _service(verb: str) -> Do:
     async def do(action: Action, seen: Observation, site: Site) -> str | None:
         task = await site.hypervisor.ceph_service(NodeId.parse(str(action.args["node"])), verb, action.subject)
@@ -173,6 +183,7 @@ EFFECTS: dict[str, Effect] = {
     "rebalancer-off": Effect(settings.rebalancer_off, settings.rebalancer_is_off, takes="rebalancer"),
     "rebalancer-back": Effect(settings.rebalancer_back, settings.rebalancer_is_back, releases="rebalancer"),
     "fail-mgr": Effect(_fail_mgr, _mgr_changed),
+    "fail-mds": Effect(_fail_mds, _mds_changed),
     "set-noout": Effect(_set_flag, _flag_is_set, takes="noout"),
     "unset-noout": Effect(_unset_flag, _flag_is_unset, releases="noout"),
     "set-noup": Effect(_set_flag, _flag_is_set, takes="noup"),

@@ -42,6 +42,7 @@ class HoldData(Reconciler):
             keep_held(self.name, m, seen)
             or self._leave_mgr(m, seen)
             or self._unsafe(m, seen)
+            or self._leave_mds(m, seen)
             or self._shut_down(m, seen)
             or cordon.sleep_on(self.name, m, seen)
             or self._hold(m, seen)
@@ -64,6 +65,20 @@ class HoldData(Reconciler):
         if not ceph.mgr_standbys and not is_pending(m, action.key):
             return blocked("ceph.no-standby-mgr", str(m.node), "the only mgr runs on this node", "add a mgr elsewhere")
         return attempt(m, seen, action, code="ceph.mgr-stays", remedy="`ceph mgr fail` by hand, then resume")
+
+    def _leave_mds(self, m: Maintenance, seen: Observation) -> Decision | None:
+        """A clean change of MDS costs the clients of its file system a moment, a lost one the mons' whole grace."""
+        here = {m.node.name, checks.crush_host(m)}
+        mds = next((name for name in (seen.ceph.mds_active if seen.ceph else ()) if name in here), None)
+        if mds is None or seen.ceph is None:
+            return None
+        action = actions.fail_mds(self.name, mds)
+        if not seen.ceph.mds_standbys and not is_pending(m, action.key):
+            return blocked(
+                "ceph.no-standby-mds", str(m.node), "the only MDS runs on this node: CephFS would stop with it",
+                "`pveceph mds create` on another node",
+            )  # fmt: skip
+        return attempt(m, seen, action, code="ceph.mds-stays", remedy=f"`ceph mds fail {mds}` by hand, then resume")
 
     def _unsafe(self, m: Maintenance, seen: Observation) -> Decision | None:
         blockers: tuple[Blocker, ...] = (

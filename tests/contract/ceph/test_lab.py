@@ -140,3 +140,17 @@ async def test_a_mgr_without_a_standby_is_left_alone(site: LabSite) -> None:
     with pytest.raises(Refused, match="standby"):
         await site.ceph.fail_mgr()
     assert (await site.ceph.observe()).mgr_active == "pve1"
+
+
+@virtual
+async def test_an_mds_gives_way_to_its_standby(site: LabSite) -> None:
+    assert site.cluster.ceph is not None
+    assert (await site.ceph.observe()).mds_active == ()
+    site.cluster.ceph.services += [("mds", "pve2"), ("mds", "pve4")]
+    state = await site.ceph.observe()
+    assert (state.mds_active, state.mds_standbys) == (("pve2",), 1)
+    await site.ceph.fail_mds("pve2")
+    state = await site.ceph.observe()
+    assert (state.mds_active, state.mds_standbys) == (("pve4",), 1)
+    with pytest.raises(Refused, match=r"mds\.pve2 serves no file system"):
+        await site.ceph.fail_mds("pve2")

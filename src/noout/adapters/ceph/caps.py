@@ -1,7 +1,9 @@
-"""What noout's own Ceph user may do: read, set and unset a host's noout and noup, fail a mgr over. Nothing else.
+"""What noout's own Ceph user may do: read, set and unset a host's noout and noup, fail a mgr or MDS over. No more.
 
 Tested against a real cluster, both that it is enough and that it is no more. Ceph cannot limit which host a flag is set
 for (a rule that names the target denies every one of them): the forced command can (``noout-shell --hosts``).
+``mds fail`` asks for some right to write beside its own rule: that on a service which does not exist is one, and opens
+nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ _FLAGS = 'flags regex "^no(out|up)(,no(out|up))*$"'
 CAPS: Mapping[str, str] = {
     "mon": (
         f'allow r, allow command "osd set-group" with {_FLAGS}, allow command "osd unset-group" with {_FLAGS}, '
-        'allow command "mgr fail"'
+        'allow command "mgr fail", allow command "mds fail", allow service noout w'
     ),
     "mgr": "allow r",
 }

@@ -111,6 +111,13 @@ class CephCli:
             )
         await self._effect(node, self._argv("mgr", "fail", active))
 
+    async def fail_mds(self, name: str) -> None:
+        node, answer = await self._first("status")
+        active = [each for each, state in parse.mds_states(_table(answer)) if state == "up:active"]
+        if name not in active:
+            raise Refused(f"mds.{name} serves no file system", remedy="see `ceph fs status`")
+        await self._effect(node, self._argv("mds", "fail", name))
+
     # --- inside ------------------------------------------------------------------------------------------
 
     def _argv(self, *words: str) -> list[str]:
@@ -196,7 +203,7 @@ def _failure(node: NodeId, argv: Sequence[str], done: Completed) -> NooutError:
     low = said.lower()
     if "timed out" in low or "error connecting" in low:
         return Retryable(what, remedy="the mons do not answer from there: check their quorum")
-    if "eacces" in low or "access denied" in low:
+    if "eacces" in low or "eperm" in low or "access denied" in low:
         return Forbidden(
             what, privilege="ceph caps", remedy="give the keyring that `ceph` uses there the caps for this command"
         )

@@ -65,7 +65,21 @@ def ceph_state(at: datetime, seen: Documents) -> CephState:
         nearfull_ratio=round(float(seen.osd_dump.get("nearfull_ratio") or 0.85), 4),
         mon_hosts={str(row["name"]): str(row.get("hostname") or "") for row in seen.mon_metadata if row.get("name")},
         fresh=available,
+        mds_active=tuple(sorted(name for name, state in mds_states(status) if state == "up:active")),
+        mds_standbys=_standbys(status),
     )
+
+
+def mds_states(status: Document) -> tuple[tuple[str, str], ...]:
+    """(name, state) of every MDS that holds or follows a rank."""
+    rows = _table(status.get("fsmap")).get("by_rank") or ()
+    return tuple((str(row["name"]), str(row.get("status") or "")) for row in rows if row.get("name"))
+
+
+def _standbys(status: Document) -> int:
+    """Both kinds can take over: those that wait for any rank, and those that follow one."""
+    following = sum(state == "up:standby-replay" for _, state in mds_states(status))
+    return int(_table(status.get("fsmap")).get("up:standby") or 0) + following
 
 
 def without_quorum(at: datetime, mon_status: Document) -> CephState:

@@ -211,6 +211,13 @@ class CephLaws(CephDataLaws):
         self.note(cluster, f"mgr.{ceph.mgr_active} failed by command")
         self._mgr_gone(cluster, 1.5)
 
+    def mds_fail(self, cluster: Cluster, name: str) -> None:
+        """``ceph mds fail NAME``: it starts anew and waits behind the others."""
+        services = self._ceph(cluster).services
+        services.remove(("mds", name))
+        services.append(("mds", name))
+        self.note(cluster, f"mds.{name} failed by command")
+
     def _mgr_missed(self, cluster: Cluster, name: str) -> None:
         """The mons notice that the active mgr has been silent."""
         ceph = self._ceph(cluster)

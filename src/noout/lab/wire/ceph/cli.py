@@ -280,6 +280,15 @@ def _mgr_fail(ask: Asked) -> Outcome:
     return Outcome(0)
 
 
+def _mds_fail(ask: Asked) -> Outcome:
+    """Its rank goes to the next one; with no other it gets it back when it has started anew."""
+    nodes = [node for kind, node in ask.ceph.services if kind == "mds"]
+    if ask.rest[:1] not in [[node] for node in nodes]:
+        return _error(EINVAL, "EINVAL", f"MDS named '{' '.join(ask.rest)}' does not exist, is not up, or is not seen")
+    ask.laws.mds_fail(ask.cluster, ask.rest[0])
+    return Outcome(0, "", f"failed mds gid {nodes.index(ask.rest[0])}\n")
+
+
 def _mon_metadata(ask: Asked) -> Outcome:
     return ask.show([daemons.mon_metadata(ask.cluster, ask.ceph, mon) for mon in ask.ceph.mons.values()])
 
@@ -313,6 +322,7 @@ COMMANDS: dict[str, Callable[[Asked], Outcome]] = {
     "mgr stat": lambda ask: ask.show(daemons.mgr_stat(ask.cluster, ask.ceph)),
     "mgr services": lambda ask: ask.show({}),
     "mgr fail": _mgr_fail,
+    "mds fail": _mds_fail,
     "mds stat": lambda ask: ask.show(daemons.mds_stat(ask.ceph)),
     "versions": lambda ask: ask.show(daemons.versions(ask.laws, ask.cluster, ask.ceph)),
     "node ls": lambda ask: ask.show(daemons.node_ls(ask.ceph)),
