@@ -115,8 +115,11 @@ def _at_rest(guest: Guest, state: ClusterState, policy: Policy) -> WayOut:
     stuck_iso = guest.local_isos and not policy.may_eject(guest)
     lock = guest.lock is not None and guest.lock not in PASSING_LOCKS
     if lock or guest.carried or stuck_iso or guest.local_resources or volume_blockers(guest, state):
-        said = f"{name} is stopped, is bound to the node, and starts at power-on, before the repair is accepted"
-        remedy = f"if it must not: {tool(guest)} set {guest.id.vmid} --onboot 0"
+        said = f"{name} is stopped and bound to the node: its onboot is switched off until the repair is accepted"
+        remedy = f"nothing to do; without VM.Config.Options: {tool(guest)} set {guest.id.vmid} --onboot 0"
+        if guest.lock is not None:
+            said = f"{name} is stopped, locked and bound to the node: its onboot cannot be changed"
+            remedy = f"when nothing runs any more: {tool(guest)} unlock {guest.id.vmid}"
         if not guest.onboot:
             said = f"{name} is stopped though HA is to run it, and is bound to the node"
             remedy = f"see `ha-manager status`; if nobody needs it: ha-manager set {_sid(guest)} --state stopped"
