@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from noout.domain.errors import Forbidden
+from noout.domain.maintenance import Plan
 from noout.ports import Hypervisor
 
 # The path below which each privilege must hold.
@@ -23,6 +24,14 @@ ACT: Mapping[str, tuple[str, ...]] = {
     "/nodes": ("Sys.PowerMgmt",),
     "/vms": ("VM.Migrate", "VM.PowerMgmt"),
 }
+
+# Only for a plan that takes local ISOs out of their drives, by consent, and puts them back.
+EJECT: Mapping[str, tuple[str, ...]] = {"/vms": ("VM.Config.CDROM",)}
+
+
+def acts_of(plan: Plan) -> tuple[Mapping[str, tuple[str, ...]], ...]:
+    """What this plan's effects need."""
+    return (ACT, EJECT) if any(move.ejects for move in plan.moves) else (ACT,)
 
 
 def missing(granted: Mapping[str, frozenset[str]], wanted: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:

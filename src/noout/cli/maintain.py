@@ -10,7 +10,7 @@ import typer
 
 from noout.app.maintain import Maintenances
 from noout.app.planning import Planned, look_and_plan
-from noout.app.privileges import ACT, LOOK, require
+from noout.app.privileges import LOOK, acts_of, require
 from noout.app.runbook import as_shell
 from noout.cli.live import follow
 from noout.cli.options import ConfigOption, ConsentOption, NodeArgument, err, opened, out, wait, working
@@ -68,7 +68,7 @@ async def _maintain(
                 return 0
             if fault is not None:
                 out.print(f"What the watch has seen goes with it: {fault.summary}", markup=False)
-            await require(found.hypervisor(wanted), LOOK, ACT)
+            await require(found.hypervisor(wanted), LOOK, *acts_of(planned.plan))
             _ask(planned, yes)
             actor = f"operator:{getpass.getuser()}"
             opened_now = await maintenances.open(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from noout.domain.ceph import Osd
 from noout.domain.cluster import Guest, GuestId, GuestKind, GuestStatus
-from noout.domain.maintenance import Maintenance, MoveKind, Observation
+from noout.domain.maintenance import Maintenance, Moved, MoveKind, Observation
 from noout.domain.reasons import Blocker
+
+# How long the services of a guest may take that was stopped and started: a container, or a whole system.
+STARTING_S = {MoveKind.RELOCATE: 60.0, MoveKind.SHUTDOWN: 180.0}
 
 
 def crush_host(m: Maintenance) -> str | None:
@@ -59,11 +62,21 @@ def silent_guests(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
         Blocker(
             "guest.silent",
             str(guest),
-            f"{moved[guest].name} ({guest}) no longer answers since it moved to {moved[guest].target}: customer down",
+            f"{moved[guest].name} ({guest}) no longer answers since it {_came(moved[guest])}: customer down",
             "look at its network and its console; the run goes on when it answers again, or when you resume the run",
         )
         for guest in sorted(seen.silent & set(moved) - m.silence_accepted)
+        if not is_starting(moved[guest], seen)
     )
+
+
+def is_starting(moved: Moved, seen: Observation) -> bool:
+    """A guest that had to start anew has not fallen silent before its services could be up."""
+    return (seen.at - moved.finished).total_seconds() < STARTING_S.get(moved.kind, 0.0)
+
+
+def _came(moved: Moved) -> str:
+    return f"moved to {moved.target}" if moved.target else f"was started again on {moved.source}"
 
 
 def noout_is_elsewhere(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:

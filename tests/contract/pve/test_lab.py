@@ -42,6 +42,27 @@ async def finished(site: LabSite, task: Task, every_s: float = 2.0) -> Task:
     return task
 
 
+@virtual
+async def test_a_local_iso_is_taken_out_and_put_back(site: LabSite) -> None:
+    before = next(guest for guest in (await site.hypervisor.observe()).guests if guest.local_isos)
+    (iso,) = before.local_isos
+    await site.hypervisor.set_drive(before, iso.key, None)
+    out = on(await site.hypervisor.observe(), before.id.vmid)
+    assert not out.local_isos, "seen at the next look, though no list tells of it"
+    await site.hypervisor.set_drive(out, iso.key, iso.volume)
+    again = on(await site.hypervisor.observe(), before.id.vmid)
+    assert [(each.key, each.volume) for each in again.local_isos] == [(iso.key, iso.volume)]
+
+
+@virtual
+async def test_a_migration_says_where_it_goes(site: LabSite) -> None:
+    guest = on(await site.hypervisor.observe(), 104)
+    task = await site.hypervisor.migrate(guest, PVE4, online=True, with_conntrack=True)
+    await site.clock.sleep(5.0)
+    told = await site.hypervisor.progress(task.upid)
+    assert told is not None and told.target == "pve4"
+
+
 # --- seeing ------------------------------------------------------------------------------------------------
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from noout.app.privileges import ACT, LOOK, missing, require
+from noout.app.privileges import ACT, LOOK, acts_of, missing, require
 from noout.domain.errors import Forbidden
 from tests.support.labsite import lab_site
 from tests.support.virtual import run_virtual
+from tests.unit.steps.scene import move, plan
 
 ALL = frozenset({"Sys.Audit", "VM.Audit", "Datastore.Audit", "Pool.Audit"})
 EVERYWHERE = {path: ALL for path in ("/", "/nodes", "/pool", "/storage", "/vms")}
@@ -43,6 +44,15 @@ def test_the_labs_tokens() -> None:
                 assert (refused.value.privilege, refused.value.path) == ("Sys.Modify", "/")
 
     run_virtual(work())
+
+
+def test_only_a_plan_that_ejects_needs_to_change_drives() -> None:
+    assert acts_of(plan(move(104))) == (ACT,)
+    ejecting = plan(move(100), move(104, ejects=(("ide2", "local:iso/x.iso"),)))
+    granted = {"/": frozenset({"Sys.Modify", "Sys.Console"}), "/nodes": frozenset({"Sys.PowerMgmt"})}
+    granted["/vms"] = frozenset({"VM.Migrate", "VM.PowerMgmt"})
+    lacking = [each for table in acts_of(ejecting) for each in missing(granted, table)]
+    assert lacking == [("VM.Config.CDROM", "/vms")]
 
 
 def test_a_recorded_role_is_enough(recordings: Path) -> None:

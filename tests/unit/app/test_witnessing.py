@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -127,3 +128,29 @@ def test_services_are_opt_in_by_guest_or_tag() -> None:
     settings = ProbeSettings(services={"ams1/1": "tcp:1"}, tags={"web": "tcp:443"})
     found = services_of([guest(3), guest(2, "web"), guest(1, "web"), guest(4, "web", template=True)], settings)
     assert [(each.guest.vmid, each.probe) for each in found] == [(1, "tcp:1"), (2, "tcp:443")]
+
+
+async def test_nobody_is_judged_before_all_have_been_asked_once() -> None:
+    clock = Moments()
+    seen = witness([OPEN, replace(OPEN, closed_at=T0)], clock, Answers(clock))
+    asking = asyncio.create_task(seen.answered())
+    await asyncio.sleep(0)
+    assert not asking.done()
+    await seen.run()
+    assert (await asking)[WEB] == seen.last_good[WEB]
+
+
+async def test_who_is_asked_and_has_not_answered_is_known_too() -> None:
+    clock = Moments()
+    seen = witness([OPEN, replace(OPEN, closed_at=T0)], clock, Answers(clock, (T0, T0 + timedelta(hours=1))))
+    await seen.run()
+    assert await seen.answered() == {WEB: None}
+
+
+async def test_a_prober_in_trouble_keeps_nobody_waiting_for_ever() -> None:
+    clock = Moments()
+    prober = Answers(clock)
+    prober.refuses = 2
+    seen = witness([OPEN, replace(OPEN, closed_at=T0)], clock, prober)
+    await seen.run()
+    assert await seen.answered() == {WEB: None}

@@ -141,3 +141,37 @@ def test_the_latest_answer_to_a_check_counts() -> None:
 def test_a_guest_that_others_removed_is_nobodys_to_start() -> None:
     down = (Kind.OWNED, {"kind": "guest-down", "subject": "ams1/106"})
     assert state(down, (Kind.OBSERVED, {"guest": "ams1/106", "to": ""})).owned == ()
+
+
+def test_resuming_tries_everything_again_and_goes_on_without_a_suspected_way() -> None:
+    suspect = {
+        "guest": "ams1/100",
+        "name": "g100",
+        "target": "pve1",
+        "networks": ["vmbr0"],
+        "moved": "",
+        "accepted": False,
+    }
+    facts = [
+        (Kind.FACT, {"name": "avoid", "value": {"ams1/100": ["pve1"]}}),
+        (Kind.FACT, {"name": "locks", "value": {"ams1/101": {"lock": "backup", "since": T0.isoformat()}}}),
+        (Kind.FACT, {"name": "suspects", "value": [suspect]}),
+    ]
+    blocked = [Blocker("canary.failed", "ams1/pve1", "", ""), Blocker("canary.no-answer", "ams1/102", "", "")]
+    m = state(*facts, (Kind.BLOCKED, {"blockers": [encode(each) for each in blocked]}), said("resume"))
+    assert "avoid" not in m.facts and "locks" not in m.facts
+    assert [each["accepted"] for each in m.facts["suspects"]] == [True]
+    assert m.silence_accepted == {GuestId("ams1", 102)}
+    unseen = state(*facts, said("resume"))
+    assert [each["accepted"] for each in unseen.facts["suspects"]] == [False], "nobody was told of it yet"
+
+
+def test_without_a_new_plan_the_old_one_goes_on() -> None:
+    why = ["target.given-up ams1/100 pve1"]
+    told = [
+        (Kind.FACT, {"name": "replan", "value": why}),
+        (Kind.FACT, {"name": "no-new-plan", "value": {"why": why, "because": ["no room"]}}),
+    ]
+    m = state(*told)
+    assert m.replan_wanted_at is None and m.facts["no-new-plan"]["because"] == ["no room"]
+    assert "no-new-plan" not in state(*told, (Kind.PLANNED, {"plan": encode(plan(move(100)))})).facts

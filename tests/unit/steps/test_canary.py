@@ -183,6 +183,14 @@ def test_one_that_answered_on_arrival_and_falls_silent_later_is_not_moved_on_a_g
     assert isinstance(said, Blocked) and said.blockers[0].code == "guest.silent"
 
 
+def test_a_container_is_given_time_to_start_where_it_is() -> None:
+    came = replace(gone(100), kind=MoveKind.RELOCATE)
+    m = three(came)
+    assert subjects(STEP.plan(m, look(FIRST_THERE, 100, **SILENT))) == ["ams1/102"], "neither sent back nor blamed"
+    late = STEP.plan(m, look(FIRST_THERE, 121, **SILENT))
+    assert isinstance(late, Note) and late.name == "suspects"
+
+
 def test_it_goes_back_only_to_a_node_that_is_there() -> None:
     state = cluster(guest(100, "pve1"), guest(101), guest(102), offline=("pve3",))
     said = STEP.plan(three(gone(100), facts=suspicion()), look(state, **SILENT))

@@ -10,10 +10,25 @@ from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import GuestStatus
 from noout.domain.hardware import Power
 from noout.domain.maintenance import Maintenance, Observation
+from noout.run.invariants import violations
+from noout.steps import actions
 from noout.steps.hold_data import HoldData
 from noout.steps.repair import Repair
 from noout.steps.step import Act, Back, Blocked, Finished, Hold, Note
-from tests.unit.steps.scene import bmc, ceph, cluster, guest, maintenance, move, owning, plan, seen, without
+from tests.unit.steps.scene import (
+    NODE,
+    bmc,
+    ceph,
+    cluster,
+    guest,
+    maintenance,
+    move,
+    owning,
+    pending,
+    plan,
+    seen,
+    without,
+)  # fmt: skip
 
 HOLD, REPAIR = HoldData(), Repair()
 FLAGGED = {"pve3": frozenset({"noout"})}
@@ -116,6 +131,16 @@ def test_the_node_goes_off_only_when_empty_and_held() -> None:
 def test_one_thing_amiss_and_it_stays_on(spoilt: Observation) -> None:
     decision = REPAIR.plan(ready(owned=OWNED), spoilt)
     assert isinstance(decision, Back | Blocked), decision
+
+
+@pytest.mark.parametrize("status", [GuestStatus.RUNNING, GuestStatus.PAUSED, GuestStatus.UNKNOWN])
+def test_a_guest_that_appears_at_the_last_look_keeps_the_node_on(status: GuestStatus) -> None:
+    """What decides is the very observation that is acted on: a guest that nobody planned for is seen there too."""
+    newcomer = held_and_empty(cluster=cluster(guest(100, "pve1"), guest(999, status=status)))
+    decision = REPAIR.plan(ready(owned=OWNED), newcomer)
+    assert isinstance(decision, Back) and decision.to == "evacuate" and "g999" in decision.why
+    off = pending(actions.shutdown_node("repair", NODE))
+    assert violations(ready(owned=OWNED, pending=(off,)), newcomer), "and one that comes later stops everything"
 
 
 def test_off_is_what_the_bmc_says() -> None:

@@ -36,7 +36,9 @@ from noout.lab.world.model import (
 EPOCH = 1_796_032_800.0  # Monday 30 November 2026, 10:00 UTC: office hours
 FILL = 0.65  # share of the nodes' memory promised to guests and daemons
 PLANNER = frozenset({"Sys.Audit", "VM.Audit", "VM.Migrate", "Datastore.Audit", "Pool.Audit"})
-ORCHESTRATOR = PLANNER | {"VM.PowerMgmt", "VM.Config.Options", "Sys.PowerMgmt", "Sys.Modify", "Sys.Console"}
+ORCHESTRATOR = PLANNER | {
+    "VM.PowerMgmt", "VM.Config.Options", "VM.Config.CDROM", "Sys.PowerMgmt", "Sys.Modify", "Sys.Console",
+}  # fmt: skip
 CLUSTER_NAMES = ("ams1", "rtm1", "fra1", "mad1")
 
 

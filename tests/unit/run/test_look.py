@@ -1,0 +1,92 @@
+"""How a migration is seen to stand still, and whose it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from noout.domain.cluster import GuestId, MigrationProgress, NodeId, Task
+from noout.domain.errors import Retryable
+from noout.domain.maintenance import Observation
+from noout.run.context import Answer, Context
+from noout.run.look import look
+from noout.steps import actions
+from noout.steps.site import Site
+from tests.unit.steps.scene import NODE, bmc, cluster, guest, maintenance, move, pending, plan, seen, task
+
+ASKED = pending(actions.move("evacuate", move(100), guest(100)))
+OURS = maintenance(plan=plan(move(100)), pending=(replace(ASKED, upid="UPID:100"),))
+UNKNOWN = replace(OURS, pending=(ASKED,))
+
+
+class World:
+    """A cluster with one migration, of which each look shows the next figure; a clock that goes on by 40 s."""
+
+    has_shell = True
+
+    def __init__(self, *figures: MigrationProgress | None) -> None:
+        self.figures = list(figures)
+        self.at = seen(cluster()).at
+        self.deaf = False
+
+    def now(self) -> Any:
+        return self.at
+
+    async def observe(self, log: bool = True) -> Any:
+        return cluster(guest(100), running_tasks=(task(100),)) if log else bmc()
+
+    async def task(self, upid: str) -> Task:
+        if self.deaf:
+            raise Retryable("it does not answer")
+        return task(100)
+
+    async def progress(self, upid: str) -> MigrationProgress | None:
+        return self.figures.pop(0)
+
+    def context(self) -> Context:
+        doors = Site(cast(Any, self), None, cast(Any, self), cast(Any, self), lambda node: None)
+
+        async def accept(*_: object) -> Answer:
+            return Answer(True)
+
+        def unused(*_: object) -> Any:
+            raise AssertionError
+
+        return Context(cast(Any, None), cast(Any, self), lambda node: doors, unused, unused, accept)
+
+
+async def looks(world: World, m: Any = OURS) -> list[Observation]:
+    context, found = world.context(), []
+    for _ in range(len(world.figures)):
+        found.append(await look(context, m, frozenset()))
+        world.at += 40 * (seen(cluster(), after_s=1).at - seen(cluster()).at)
+    return found
+
+
+def sent(amount: int, total: int = 1000, target: str = "pve1") -> MigrationProgress:
+    return MigrationProgress(amount, total, target=target)
+
+
+async def test_figures_that_stay_the_same_for_a_minute_are_a_migration_that_stands_still() -> None:
+    found = await looks(World(sent(10), sent(10), sent(10), sent(20)))
+    assert [bool(each.stalled) for each in found] == [False, False, True, False]
+
+
+async def test_before_its_first_figure_a_migration_does_not_stand_still() -> None:
+    found = await looks(World(None, sent(0, 0), sent(0, 0), sent(0, 0)))
+    assert not any(each.stalled for each in found), "local disks are copied first, and containers have no figures"
+
+
+async def test_a_migration_elsewhere_is_nothing_we_look_into() -> None:
+    (theirs,) = await looks(World(sent(10, target="pve2")), UNKNOWN)
+    assert (theirs.tasks, theirs.progress) == ({}, {})
+    (ours,) = await looks(World(sent(10)), UNKNOWN)
+    assert ours.progress == {GuestId("ams1", 100): sent(10)}
+    assert NodeId(NODE.cluster, ours.progress[GuestId("ams1", 100)].target) == move(100).target
+
+
+async def test_a_task_that_cannot_be_read_says_nothing() -> None:
+    world = World(sent(10))
+    world.deaf = True
+    (found,) = await looks(world)
+    assert (found.tasks, found.progress, found.stalled) == ({}, {}, frozenset())
