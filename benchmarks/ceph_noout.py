@@ -19,7 +19,7 @@ import sys
 from dataclasses import asdict, dataclass
 
 from tests.support import cephwriter
-from tests.support.cephs import RealCephUnderTest, until, whole
+from tests.support.cephs import Brief, RealCephUnderTest, ask, until, whole
 from tests.support.cephwriter import SIZE_BYTES, Writer
 from tests.support.realceph import DOWN_OUT_INTERVAL_S, OSDS, POOL, RealCeph, lacking
 
@@ -59,6 +59,19 @@ async def pushed(real: RealCeph, osds: list[int]) -> dict[int, int]:
     return found
 
 
+async def calm(cluster: RealCephUnderTest) -> float:
+    """Wait until all is clean and stays so; the time at which it first was. The picture of the PGs lags for seconds."""
+    while True:
+        await until(cluster, whole, limit_s=600.0)
+        since = cluster.seconds()
+        for _ in range(4):
+            await cluster.wait(2.0)
+            if not whole(Brief(await ask(cluster, "status"))):
+                break
+        else:
+            return since
+
+
 async def away(real: RealCeph, seconds: float, *, noout: bool) -> Round:
     """Take the host's OSDs away for so long, bring them back, wait until all is clean."""
     cluster = RealCephUnderTest(real)
@@ -66,7 +79,7 @@ async def away(real: RealCeph, seconds: float, *, noout: bool) -> Round:
     mine = OSDS[HOST]
     others = [osd for osds in OSDS.values() for osd in osds if osd not in mine]
     daemons = [f"osd.{osd}" for osd in mine]
-    await until(cluster, whole, limit_s=600.0)
+    await calm(cluster)
     if noout:
         await ceph.set_host_flags(HOST, NOOUT)
     before = await pushed(real, others)
@@ -76,8 +89,7 @@ async def away(real: RealCeph, seconds: float, *, noout: bool) -> Round:
         middle = await pushed(real, others)
         started = cluster.seconds()
         await real.start(*daemons)
-        await until(cluster, whole, limit_s=600.0)
-        back_s = cluster.seconds() - started
+        back_s = await calm(cluster) - started
         writes = await writer.so_far()
     after = await pushed(real, [*others, *mine])
     if noout:

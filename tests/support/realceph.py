@@ -432,12 +432,22 @@ class RealCeph:
         for host in hosts:
             (self.folder / f"mds.{host}").mkdir()
             caps = ["mon", "allow profile mds", "osd", "allow rwx", "mds", "allow *"]
-            keyring = str(self.folder / f"mds.{host}.keyring")
-            await self.ceph("auth", "get-or-create", f"mds.{host}", *caps, "-o", keyring)
+            argv = ["ceph", "auth", "get-or-create", f"mds.{host}", *caps]
+            done = await self.shell.run(NodeId("real", host), [*argv, "-o", str(self.folder / f"mds.{host}.keyring")])
+            if done.exit:
+                raise RuntimeError(f"no key for mds.{host}: {done.stderr}")
         for pool in ("cephfs.meta", "cephfs.data"):
             await self.ceph("osd", "pool", "create", pool, "4")
         await self.ceph("fs", "new", "cephfs", "cephfs.meta", "cephfs.data")
         self._spawn(*(f"mds.{host}" for host in hosts))
+
+    async def remove_file_system(self, *hosts: str) -> None:
+        """The file system and its MDS; the pools stay."""
+        await self.stop(*(f"mds.{host}" for host in hosts))
+        for host in hosts:
+            del self.daemons[f"mds.{host}"]
+        await self.ceph("fs", "fail", "cephfs")
+        await self.ceph("fs", "rm", "cephfs", "--yes-i-really-mean-it")
 
 
 def host_of(osd: int) -> str:

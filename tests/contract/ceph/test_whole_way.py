@@ -120,9 +120,7 @@ async def test_an_mds_gives_way_to_its_standby_as_nouts_own_user(real: RealCeph)
         return await served() and (await ceph.observe()).mds_active != before
 
     await real.until(taken_over, limit_s=90.0)
-    await real.stop("mds.pve1", "mds.pve2")
-    await real.ceph("fs", "fail", "cephfs")
-    await real.ceph("fs", "rm", "cephfs", "--yes-i-really-mean-it")
+    await real.remove_file_system("pve1", "pve2")
 
 
 # --- the whole way ------------------------------------------------------------------------------------------
