@@ -11,7 +11,7 @@ from dataclasses import replace
 from noout.app.runbook import Section
 from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
 from noout.domain.journal import Event, Kind
-from noout.domain.maintenance import Action, Maintenance, Move, Moved, Owned
+from noout.domain.maintenance import Action, Maintenance, Move, Moved, MoveKind, Owned
 from noout.run.touched import guests_of
 from noout.steps import actions
 
@@ -53,8 +53,11 @@ def release_command(owned: Owned, node: NodeId, guests: Sequence[Guest]) -> str:
     return f"# give back {owned.kind} of {owned.subject}"
 
 
-def undo(state: Maintenance) -> list[str]:
-    """Commands that bring the cluster back to normal from where this maintenance stands."""
+def undo(state: Maintenance, cluster: ClusterState | None = None) -> list[str]:
+    """Commands that bring the cluster back to normal from where this maintenance stands.
+
+    ``cluster``: as seen now, where it answers; guests that are home already are left out.
+    """
     node, guests = state.node, guests_of(state)
     commands = []
     if state.node_off_at is not None and state.node_on_at is None:
@@ -68,7 +71,10 @@ def undo(state: Maintenance) -> list[str]:
         if owned.kind == "noout":
             commands.append("# ceph pg stat: wait until every PG is active+clean")
         commands.append(release_command(owned, node, guests))
-    commands += [_home(state, moved, guests) for moved in _away(state)]
+    there = {guest.id: guest.node for guest in cluster.guests} if cluster is not None else {}
+    away = [*_away(state), *_arrived_unseen(state, cluster)]
+    away = [moved for moved in away if there.get(moved.guest, moved.target) == moved.target]
+    commands += [_home(state, moved, guests) for moved in away]
     return commands + [release_command(owned, node, guests) for owned in ours if owned.kind in LAST]
 
 
@@ -80,9 +86,22 @@ def _away(state: Maintenance) -> list[Moved]:
     return [each for each in last.values() if not each.homeward and each.target not in (None, state.node)]
 
 
+def _arrived_unseen(state: Maintenance, cluster: ClusterState | None) -> list[Moved]:
+    """Moves that were asked for and of which nobody wrote down that they happened, though they have."""
+    found = []
+    for pending in (each for each in state.pending if each.action.verb in MOVES and each.action.step == "evacuate"):
+        args, guest = pending.action.args, actions.guest_id(pending.action)
+        source, target = (NodeId(state.node.cluster, str(args[key])) for key in ("source", "target"))
+        seen = cluster.guest(guest) if cluster is not None else None
+        if seen is not None and seen.node == target:
+            kind, name = MoveKind(str(args["kind"])), str(args["name"])
+            found.append(Moved(guest, name, kind, source, target, pending.since, pending.since, None, False))
+    return found
+
+
 def _home(state: Maintenance, moved: Moved, guests: Sequence[Guest]) -> str:
     guest = next((each for each in guests if each.id == moved.guest), None)
-    origin = next((each.source for each in state.moved if each.guest == moved.guest), state.node)
+    origin = next((each.source for each in state.moved if each.guest == moved.guest), moved.source)
     if guest is None or moved.target is None:
         return f"# bring {moved.name} ({moved.guest}) back to {origin.name}"
     planned = next((each for each in (state.plan.returns if state.plan else ()) if each.guest == moved.guest), None)
@@ -99,14 +118,33 @@ def finish(
     seen = {str(event.data.get("key", "")) for event in events if event.kind == Kind.DONE}
     finished = {name for name, _ in state.steps_done}
     commands: list[str] = []
+    asked = [pending.action for pending in state.pending if pending.action.step == "evacuate"]
+    leaving = {action.subject for action in asked if action.verb in MOVES}
     for section in sections:
         if section.step in finished:
             continue
-        lines = [line for line in section.lines if isinstance(line, str) or not _is_so(line, seen, cluster)]
+        home = leaving if section.step == "return" else set()
+        lines = [
+            line
+            for line in section.lines
+            if isinstance(line, str) or line.subject in home or not _is_so(line, seen, cluster)
+        ]
+        if section.step == "evacuate":  # whoever is still to leave has to come home as well, though he is there now
+            leaving |= {line.subject for line in lines if isinstance(line, Action) and line.verb in MOVES}
+        if section.step == "return":
+            commands += _not_given_back(state, commands)
         if any(isinstance(line, Action) for line in lines):
             commands.append(f"# {section.step}: {section.title}")
             commands += [f"#   {line}" if isinstance(line, str) else line.command for line in lines]
-    return commands
+    return commands + _not_given_back(state, commands, last=True)
+
+
+def _not_given_back(state: Maintenance, commands: Sequence[str], *, last: bool = False) -> list[str]:
+    """What noout holds and no line so far gives back: the plan, made from what is so now, cannot know of it."""
+    guests = guests_of(state)
+    owned = [each for each in state.owned if each.kind != "guest-down" and (each.kind in LAST) == last]
+    left = [line for each in owned if (line := release_command(each, state.node, guests)) not in commands]
+    return ["# given back, because noout set it", *left] if left else []
 
 
 def _is_so(action: Action, seen: set[str], cluster: ClusterState | None) -> bool:

@@ -48,7 +48,7 @@ async def by_hand(found: Installation, state: Maintenance) -> ByHand:
         return ByHand(begun(state), (), undo(state), error.message)
     sections = runbook(state.plan, cluster, ceph, found.crush_host(state.node))
     events = await found.journal.read(state.id)
-    return ByHand(begun(state), finish(state, sections, events, cluster), undo(state))
+    return ByHand(begun(state), finish(state, sections, events, cluster), undo(state, cluster))
 
 
 def _clock(at: datetime | None) -> str:
