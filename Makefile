@@ -41,7 +41,7 @@ test-fast: .venv/.installed-dev
 	@$(BIN)/python scripts/test-lanes --only fast $(TESTS)
 
 test-real: .venv/.installed-dev
-	@$(BIN)/python scripts/test-lanes --only real $(TESTS)
+	@$(BIN)/python scripts/test-lanes --only slow --only real $(TESTS)
 
 mutations: .venv/.installed-dev
 	@scripts/mutate
