@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import noout
 from noout.adapters.ceph import CephCli
+from noout.adapters.ceph.survey import CephShells
 from noout.adapters.pve.hypervisor import PveHypervisor
 from noout.adapters.shell import forced
 from noout.domain.cluster import NodeId
@@ -198,7 +199,7 @@ def test_the_user_and_the_hosts_that_root_has_named_are_the_only_ones() -> None:
 
 
 def test_everything_that_noout_sends_is_let_through() -> None:
-    """Every method of the two adapters that use the shell, against the lab, through the gate."""
+    """Every method of the adapters that use the shell, against the lab, through the gate."""
     sent: list[Sequence[str]] = []
 
     class Gated:
@@ -224,6 +225,9 @@ def test_everything_that_noout_sends_is_let_through() -> None:
         assert site.cluster.ceph is not None
         site.cluster.ceph.services += [("mds", "pve2"), ("mds", "pve4")]
         await ceph.fail_mds("pve2")
+        doctor = CephShells(Gated(site.shell), nodes, user="client.noout")
+        assert not (await doctor.survey()).unread
+        assert set((await doctor.try_shells(nodes)).values()) == {""}
         pve = PveHypervisor(site.client, Gated(site.shell))
         await pve.maintenance_mode(NodeId("ams1", "pve3"), True)
         await pve.maintenance_mode(NodeId("ams1", "pve3"), False)
