@@ -72,6 +72,14 @@ async def test_a_ticket_is_renewed_without_the_password(at: Visit) -> None:
 
 
 @virtual
+async def test_an_old_ticket_is_not_shown_any_more(at: Visit) -> None:
+    await at.client.get("/version")
+    await at.site.clock.sleep(3 * 3600)
+    await at.client.get("/version")
+    assert at.logins() == 2, "the ticket was not tried first"
+
+
+@virtual
 async def test_after_a_long_silence_the_password_is_used_again(at: Visit) -> None:
     await at.client.get("/version")
     await at.site.clock.sleep(3 * 3600)
