@@ -9,7 +9,7 @@ import pytest
 
 from noout.cli.demo.checks import After, check_all
 from noout.domain.ceph import Osd
-from noout.domain.cluster import GuestStatus
+from noout.domain.cluster import Affinity, GuestStatus, Rule
 from noout.domain.hardware import Power
 from noout.domain.impact import Cause
 from noout.domain.journal import Kind
@@ -59,6 +59,9 @@ JOURNAL = "the journal is whole"
 MADE_ROOM = state(moved=(*state().moved, replace(moved(THEIRS, "theirs", MoveKind.LIVE), source=OTHER, target=NODE)))
 
 
+LEFT = Rule("noout-ams1-pve3-1", Affinity.NODE, frozenset({WEB}), (("pve1", 0),))
+
+
 def test_all_is_well() -> None:
     assert failing(after()) == {}
 
@@ -77,6 +80,9 @@ def test_all_is_well() -> None:
         (FLAGS, after(ceph=ceph(flags=frozenset({"noout"}))), "noout (cluster-wide)"),
         (FLAGS, after(ceph=ceph(host_flags={"pve3": frozenset({"noup"})})), "noup on pve3"),
         (FLAGS, after(cluster=cluster(ha_requests=(("pve3", "maintenance"),))), "maintenance of pve3"),
+        (FLAGS, after(cluster=cluster(rules=(LEFT,))), "rule noout-ams1-pve3-1"),
+        (FLAGS, after(cluster=cluster(crs="ha=dynamic,ha-auto-rebalance=0")), "crs ha=dynamic"),
+        (FLAGS, after(cluster=cluster(replace(guest(WEB, "web", NODE), onboot=True))), "onboot of web"),
         (FLAGS, after(state=state(owned=(Owned("noout", "pve3", END),))), "noout pve3"),
         (OSDS, after(ceph=ceph(osds=(*ceph().osds[:5], Osd(5, "pve3", True, False)))), "osd.5 (up, out)"),
         (OSDS, after(ceph=ceph(osds=(*ceph().osds[:5], Osd(5, "pve3", False, True)))), "osd.5 (down, in)"),

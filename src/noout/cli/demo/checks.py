@@ -102,11 +102,19 @@ def nothing_else_moved(before: Before, after: After) -> Check:
 
 
 def flags_gone(before: Before, after: After) -> Check:
-    """No flag that was not there before, no cordon, and the ledger of what noout owned is empty."""
+    """No flag that was not there before, no cordon, every setting as before, and the ledger of what we owned empty."""
     left = [f"{flag} (cluster-wide)" for flag in sorted(after.ceph.flags - before.ceph.flags)]
     for host, flags in after.ceph.host_flags.items():
         left += [f"{flag} on {host}" for flag in sorted(flags - before.ceph.host_flags.get(host, frozenset()))]
     left += [f"{request} of {node}" for node, request in after.cluster.ha_requests]
+    left += [f"rule {rule.name}" for rule in after.cluster.rules if rule not in before.cluster.rules]
+    for guest in before.cluster.guests:
+        now = after.cluster.guest(guest.id)
+        if now is not None and now.onboot != guest.onboot:
+            left.append(f"onboot of {guest.name}")
+        if now is not None and now.ha and guest.ha and now.ha.failback != guest.ha.failback:
+            left.append(f"failback of {guest.name}")
+    left += [f"crs {after.cluster.crs}"] if after.cluster.crs != before.cluster.crs else []
     left += [f"{owned.kind} {owned.subject}" for owned in after.state.owned]
     return Check("no flag and no cordon is left", not left, f"left: {', '.join(left)}" if left else "none left")
 
