@@ -36,6 +36,8 @@ def no_room(unit: Unit, layout: Layout, policy: Policy) -> Blocker:
     if not lacks and not unit.apart:
         remedies.append("lift what excludes the nodes named above")
     tag = f"tag it {policy.shutdown_tag} if its owner agrees to a shutdown"
+    if managed := [guest.ha.sid for guest in unit.guests if guest.ha is not None]:
+        tag += f" (and take it out of HA's hands first: ha-manager set {managed[0]} --state ignored)"
     return Blocker(
         "plan.no-room",
         str(unit.guests[0].id),

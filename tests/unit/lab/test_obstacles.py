@@ -98,3 +98,10 @@ def test_preconditions_name_mapped_devices_and_saved_ram() -> None:
     saved = playing("snapshots").laws
     (ram,) = saved.migration_precondition(saved.cluster("ams1"), 108)["local_disks"]
     assert ram["is_vmstate"] == 1 and ram["is_attached"] == 0
+
+
+def test_a_guest_that_ha_ignores_moves_at_once() -> None:
+    play = Play()
+    play.c.ha.resources["vm:101"].state = "ignored"
+    task: Any = play.migrate(101, "pve4")
+    assert task.type == "qmigrate"

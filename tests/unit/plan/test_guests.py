@@ -247,6 +247,7 @@ def test_no_shutdown_that_could_end_in_a_hard_stop_is_planned():
     cramped = [a_node(f"pve{i}", 10) if i != 3 else a_node("pve3") for i in range(1, 7)]
     no_room = plan_for(replace(guest, local_resources=()), nodes=cramped)
     assert kinds(no_room) == [] and blocked(no_room) == ["plan.no-room"]
+    assert "ha-manager set vm:1 --state ignored" in no_room.blockers[0].remedy
 
 
 # --- what holds it now ---------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ class GuestLaws(Kernel):
     def start_guest(self, cluster: Cluster, vmid: int, user: str) -> Task:
         """``qmstart``/``vzstart``; a guest under HA gets ``hastart``. A locked guest fails inside the task."""
         guest = self.guest(cluster, vmid)
-        resource = cluster.ha.resources.get(self.sid(guest))
+        resource = cluster.ha.resources.get(self.sid(guest)) if cluster.ha.manages(self.sid(guest)) else None
         if resource is not None and cluster.ha.armed:
             resource.state = "started"
             self._ha_wake(cluster)
@@ -95,7 +95,7 @@ class GuestLaws(Kernel):
     ) -> Task:
         """``qmshutdown``/``vzshutdown``; under HA ``hastop``. ``timeout`` in seconds."""
         guest = self.guest(cluster, vmid)
-        resource = cluster.ha.resources.get(self.sid(guest))
+        resource = cluster.ha.resources.get(self.sid(guest)) if cluster.ha.manages(self.sid(guest)) else None
         if resource is not None and cluster.ha.armed:
             resource.state = "stopped"
             self._ha_wake(cluster)
@@ -146,7 +146,7 @@ class GuestLaws(Kernel):
     def stop_guest(self, cluster: Cluster, vmid: int, user: str) -> Task:
         """``qmstop``/``vzstop``: the plug pulled; under HA the resource's wish becomes stopped as well."""
         guest = self.guest(cluster, vmid)
-        resource = cluster.ha.resources.get(self.sid(guest))
+        resource = cluster.ha.resources.get(self.sid(guest)) if cluster.ha.manages(self.sid(guest)) else None
         if resource is not None:
             resource.state = "stopped"
             self._ha_wake(cluster)

@@ -54,7 +54,7 @@ class MigrationLaws(GuestLaws):
         running = guest.has_process if guest.type == "qemu" else guest.status == "running"
         if guest.type == "qemu" and running and not online:
             raise LawError("can't migrate running VM without --online")
-        if not by_ha and self.sid(guest) in cluster.ha.resources:
+        if not by_ha and cluster.ha.manages(self.sid(guest)):
             return self.ha_migrate(cluster, self.sid(guest), target, user)
         kind = "vzmigrate" if guest.type == "lxc" else "qmigrate"
         task = self.new_task(cluster, source, kind, str(vmid), user)

@@ -246,6 +246,10 @@ class Ha:
     node_request: dict[str, dict[str, int]] = field(default_factory=dict)
     timestamp: float = 0.0
 
+    def manages(self, sid: str) -> bool:
+        """A resource that HA is told to ignore is nobody's business but its node's."""
+        return sid in self.resources and self.resources[sid].state != "ignored"
+
 
 # --- Ceph ---------------------------------------------------------------------------------------------------
 
