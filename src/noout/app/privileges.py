@@ -27,6 +27,8 @@ ACT: Mapping[str, tuple[str, ...]] = {
 
 # Only for a plan that takes local ISOs out of their drives, by consent, and puts them back.
 EJECT: Mapping[str, tuple[str, ...]] = {"/vms": ("VM.Config.CDROM",)}
+# For guests that must not start at power-on. Nobody is refused for want of it: it is said, and the run goes on.
+ONBOOT: Mapping[str, tuple[str, ...]] = {"/vms": ("VM.Config.Options",)}
 
 
 def acts_of(plan: Plan) -> tuple[Mapping[str, tuple[str, ...]], ...]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from noout.adapters.ceph.caps import USER, create_user
 from noout.adapters.shell.forced import PLACE, authorized_keys_line
 from noout.app.connect.found import Connection
-from noout.app.privileges import ACT, EJECT, LOOK
+from noout.app.privileges import ACT, EJECT, LOOK, ONBOOT
 
 PUBLIC_KEY = "PUBLIC-KEY"
 ROLE, LOGIN, TOKEN = "noout", "noout@pve", "control"
@@ -26,7 +26,7 @@ class Step:
 
 def privileges(read_only: bool) -> list[str]:
     """The least that is enough; for looking alone also what Proxmox VE wants for asking whether a guest could move."""
-    tables = (LOOK,) if read_only else (LOOK, ACT, EJECT)
+    tables = (LOOK,) if read_only else (LOOK, ACT, EJECT, ONBOOT)
     wanted = {privilege for table in tables for each in table.values() for privilege in each}
     return sorted(wanted | {"VM.Migrate"})
 
@@ -47,7 +47,8 @@ def _token(found: Connection, folder: str, read_only: bool) -> Step:
         why = (
             "The least that a whole maintenance needs. Sys.Console, for moving HA guests, also opens the nodes' shells "
             "to whoever holds the token. VM.Config.CDROM is for taking ISOs out of drives, by consent: leave it out if "
-            "noout shall not. With --read-only: rights to look alone."
+            "noout shall not. VM.Config.Options keeps guests that stay from starting before the repair is accepted. "
+            "With --read-only: rights to look alone."
         )
     file = shlex.quote(f"{folder}/{found.name}.token")
     return Step(
