@@ -14,8 +14,8 @@ from noout.domain.maintenance import Maintenance, Observation
 from noout.domain.reasons import Caution
 from noout.domain.workorder import Location, WorkOrder
 from noout.steps import actions
-from noout.steps.dispatch import RELIGHT_S, Dispatch
-from noout.steps.repair import FORCE_OFF_S, Repair
+from noout.steps.dispatch import Dispatch
+from noout.steps.repair import Repair
 from noout.steps.step import Act, Back, Blocked, Decision, Hold, Note
 from tests.unit.steps.scene import (
     NODE,
@@ -64,16 +64,16 @@ def dispatched(after_s: float, hardware: HardwareState) -> Observation:
 
 def test_an_led_that_went_out_is_lit_again_but_not_at_once() -> None:
     dark = bmc(serial="S3")
-    assert isinstance(DISPATCH.plan(waiting(), dispatched(RELIGHT_S - 1, dark)), Hold)
-    assert first(DISPATCH.plan(waiting(), dispatched(RELIGHT_S, dark))) == "dispatch/led-on/ams1/pve3"
-    assert isinstance(DISPATCH.plan(waiting(), dispatched(RELIGHT_S, replace(dark, led_on=True))), Hold)
-    mute = DISPATCH.plan(waiting(), dispatched(RELIGHT_S, replace(dark, reachable=False)))
+    assert isinstance(DISPATCH.plan(waiting(), dispatched(119, dark)), Hold)
+    assert first(DISPATCH.plan(waiting(), dispatched(120, dark))) == "dispatch/led-on/ams1/pve3"
+    assert isinstance(DISPATCH.plan(waiting(), dispatched(120, replace(dark, led_on=True))), Hold)
+    mute = DISPATCH.plan(waiting(), dispatched(120, replace(dark, reachable=False)))
     assert isinstance(mute, Hold), "a mute BMC is asked for nothing"
 
 
 def test_an_led_that_cannot_be_lit_stops_nobody() -> None:
     m = waiting(failed={"dispatch/led-on/ams1/pve3": 3})
-    decision = DISPATCH.plan(m, dispatched(RELIGHT_S, bmc(serial="S3")))
+    decision = DISPATCH.plan(m, dispatched(120, bmc(serial="S3")))
     assert isinstance(decision, Hold) and decision.needs == "technician"
 
 
@@ -83,7 +83,7 @@ def test_the_led_is_kept_lit_while_the_lid_is_open() -> None:
         waiting_for="the technician to answer the checklist and sign off", waiting_since=T0,
     )  # fmt: skip
     data = without(ceph(host_flags=HELD), 4, 5, mon="pve3")
-    off = seen(cluster(offline=("pve3",)), data, after_s=RELIGHT_S, hardware=bmc(Power.OFF, serial="S3"))
+    off = seen(cluster(offline=("pve3",)), data, after_s=120, hardware=bmc(Power.OFF, serial="S3"))
     assert first(REPAIR.plan(m, off)) == "repair/led-on/ams1/pve3"
     assert isinstance(REPAIR.plan(replace(m, owned=TAKEN), off), Hold), "an LED that is not ours is left alone"
 
@@ -139,7 +139,7 @@ def test_power_is_cut_when_an_operator_decides_it() -> None:
 
 
 def test_a_decision_is_for_now() -> None:
-    late = hung(after_s=990 + FORCE_OFF_S)
+    late = hung(after_s=990 + 600)
     decision = REPAIR.plan(decided(), late)
     assert isinstance(decision, Blocked) and decision.blockers[0].code == "power.still-on"
 
