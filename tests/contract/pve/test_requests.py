@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from noout.adapters.pve import PveClient, PveHypervisor
+from noout.adapters.pve.discover import discover
 from noout.adapters.pve.login import TicketLogin
 from noout.adapters.pve.survey import PveSurveyor
 from noout.domain.cluster import ClusterState, Guest
@@ -156,6 +157,7 @@ def made() -> list[Exchange]:
         for call in visit.calls().values():
             await call()
         await PveSurveyor(site.client).survey([PVE1])
+        await discover(site.client)
         login = TicketLogin("ams1", "noout@pve", "a password", site.clock)
         await PveClient("ams1", servers(site.network, site.cluster), login, site.clock).get("/version")
         with pytest.raises(Refused):
