@@ -17,8 +17,9 @@ from noout.ports import Journal
 from noout.steps.site import Site
 
 EFFECTS = {
-    "hypervisor": ("migrate", "ha_migrate", "shutdown_guest", "start_guest", "cancel", "ceph_service",
-                   "shutdown_node", "maintenance_mode"),
+    "hypervisor": ("migrate", "ha_migrate", "shutdown_guest", "start_guest", "cancel", "set_drive", "ceph_service",
+                   "shutdown_node", "maintenance_mode", "add_node_rule", "delete_rule", "set_failback", "set_onboot",
+                   "set_crs"),
     "ceph": ("set_host_flags", "unset_host_flags", "fail_mgr"),
     "bmc": ("power_on", "locate"),
 }  # fmt: skip

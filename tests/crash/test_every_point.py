@@ -27,9 +27,19 @@ LIMIT_S = 6 * 3600.0  # of virtual time; an undisturbed history takes half an ho
 def world(points: Points) -> Sim:
     """A small cluster that still has every kind of guest, and every effect there is."""
     sim = simulation(guests=8, nodes=4)
+    with_a_local_iso(sim)
     sim.journal = CrashingJournal(sim.store, points)
     sim.wrap = lambda site: crashing(site, points)
     return sim
+
+
+def with_a_local_iso(sim: Sim) -> None:
+    """One guest of the node has an ISO of the node's own store in its drive, and may be parted from it."""
+    there = (each for each in sim.lab.cluster.guests.values() if each.node == "pve3" and each.type == "qemu")
+    guest = min((each for each in there if each.status == "running" and not each.local_resources), key=lambda g: g.vmid)
+    drive = next(disk for disk in guest.disks if disk.cdrom)
+    drive.volid, drive.size = "local:iso/debian-13.1.0-amd64-netinst.iso", 700 * 1024**2
+    guest.tags = [*guest.tags, "eject-ok"]
 
 
 async def carry_through_crashes(sim: Sim) -> int:

@@ -42,6 +42,7 @@ def settings(sim: Sim) -> dict[str, object]:
         "failback": {sid: resource.failback for sid, resource in cluster.ha.resources.items()},
         "onboot": {guest.vmid: guest.onboot for guest in cluster.guests.values()},
         "crs": cluster.options.get("crs", ""),
+        "media": {guest.vmid: [disk.volid for disk in guest.disks if disk.cdrom] for guest in cluster.guests.values()},
     }
 
 

@@ -13,15 +13,15 @@ from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
 from noout.domain.journal import Event, Kind
 from noout.domain.maintenance import Action, Maintenance, Move, Moved, MoveKind, Owned
 from noout.run.touched import guests_of
-from noout.steps import actions
+from noout.steps import actions, media
 
 STEP = "by-hand"
 # What is given back, in the order in which that is safe; the rest of the ledger follows in the order it was taken.
 RELEASE_ORDER = (
     "mon-stopped", "noup", "osd-stopped", "noout", "maintenance-mode", "ha-rule", "led", "onboot", "guest-down",
 )  # fmt: skip
-# What may make HA move guests by itself comes after the way home.
-LAST = ("failback", "rebalancer")
+# What may make HA move guests by itself comes after the way home; so does an ISO that only the node itself can read.
+LAST = ("failback", "rebalancer", media.OWNED)
 MOVES = ("migrate", "ha-migrate")
 
 
@@ -48,6 +48,9 @@ def release_command(owned: Owned, node: NodeId, guests: Sequence[Guest]) -> str:
             return actions.onboot(STEP, replace(guest, node=node), True).command
         case "onboot":
             return f"qm set {subject} --onboot 1   # on {node.name}; for a container: pct set"
+        case media.OWNED:
+            medium = media.Medium.parse(owned.subject)
+            return media.by_hand(medium, node, medium.volume)
         case "failback":
             return f"ha-manager set {subject} --failback 1"
     return f"# give back {owned.kind} of {owned.subject}"

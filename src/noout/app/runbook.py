@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest
 from noout.domain.maintenance import Action, Move, MoveKind, Plan
-from noout.steps import actions
+from noout.steps import actions, media
 from noout.steps.setting_effects import rebalances
 
 
@@ -83,6 +83,8 @@ def _moves(step: str, moves: tuple[Move, ...], cluster: ClusterState) -> Iterato
             continue
         if move.after:
             yield f"wait until {', '.join(str(each) for each in move.after)} has arrived"
+        if step == "evacuate":
+            yield from media.ejects_left(step, move, _guest(cluster, move))
         yield actions.move(step, move, _guest(cluster, move))
 
 
@@ -171,6 +173,9 @@ def _return(plan: Plan, cluster: ClusterState) -> Iterator[Action | str]:
         if move.kind is MoveKind.SHUTDOWN:
             yield actions.start_guest("return", _guest(cluster, move))
     yield from _moves("return", plan.returns, cluster)
+    for move in plan.moves:
+        for drive, volume in move.ejects:
+            yield media.insert("return", media.Medium(move.guest, drive, volume), _guest(cluster, move))
     for guest in _failbacks(plan, cluster):
         yield actions.failback("return", guest, True)
     if rebalances(cluster.crs):

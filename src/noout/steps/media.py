@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from noout.domain.cluster import Guest, GuestId
+from noout.domain.cluster import Guest, GuestId, NodeId
 from noout.domain.errors import Refused
 from noout.domain.maintenance import Action, Maintenance, Move, Observation, Pending
 from noout.steps.site import Site
@@ -50,7 +50,7 @@ def eject(step: str, medium: Medium, guest: Guest) -> Action:
         step, "eject", str(medium),
         f"Take {medium.volume} out of drive {medium.drive} of {guest.name} ({guest.id}), by consent: "
         f"only {guest.node.name} can read it",
-        _by_hand(medium, guest, "none"),
+        by_hand(medium, guest.node, "none"),
     )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def insert(step: str, medium: Medium, guest: Guest) -> Action:
     return Action(
         step, "insert", str(medium),
         f"Put {medium.volume} back into drive {medium.drive} of {guest.name} ({guest.id})",
-        _by_hand(medium, guest, medium.volume),
+        by_hand(medium, guest.node, medium.volume),
     )  # fmt: skip
 
 
@@ -67,8 +67,9 @@ def leave_out(step: str, medium: Medium, why: str) -> Action:
     return Action(step, "leave-ejected", str(medium), says)
 
 
-def _by_hand(medium: Medium, guest: Guest, volume: str) -> str:
-    where = f"/nodes/{guest.node.name}/qemu/{guest.id.vmid}/config"
+def by_hand(medium: Medium, node: NodeId, volume: str) -> str:
+    """The command that puts ``volume`` ("none": nothing) into the drive, while the guest is on ``node``."""
+    where = f"/nodes/{node.name}/qemu/{medium.guest.vmid}/config"
     return f"pvesh set {where} --{medium.drive} {volume},media=cdrom"
 
 

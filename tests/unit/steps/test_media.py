@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from noout.app.byhand import release_command
 from noout.domain.cluster import Disk, Guest, GuestId
 from noout.domain.maintenance import Maintenance, Moved, MoveKind
 from noout.steps import media
@@ -102,6 +103,13 @@ def test_a_volume_that_is_gone_is_said_with_the_way_out() -> None:
     )  # fmt: skip
     said = Homecoming().plan(m, seen(cluster(guest(104))))
     assert isinstance(said, Blocked) and "--leave ams1/104" in said.blockers[0].remedy
+
+
+def test_who_gives_up_noout_is_told_how_to_put_it_back() -> None:
+    (owned,) = owning((media.OWNED, SUBJECT))
+    assert release_command(owned, node("pve3"), ()) == (
+        "pvesh set /nodes/pve3/qemu/104/config --ide2 local:iso/x.iso,media=cdrom"
+    )
 
 
 def test_the_command_by_hand_does_the_same() -> None:
