@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from noout.adapters.bmc import parse_ipmi as parse
-from noout.domain.hardware import Power, Reading, SensorKind, Unit
+from noout.domain.cluster import NodeId
+from noout.domain.hardware import HardwareState, Power, Reading, SensorKind, Unit
+from noout.watch.episodes import history
 
 
 @pytest.fixture
@@ -119,3 +121,23 @@ def test_what_is_no_chassis_status() -> None:
 def test_a_machine_without_power_has_no_stalled_fans() -> None:
     [fan] = parse.off(parse.sensors(["FAN1 | 01h | lnr | 29.1 | 0 RPM"], {}))
     assert (fan.value, fan.health, fan.present) == (None, "", True)
+
+
+def test_six_records_of_one_stop_are_one_episode() -> None:
+    """As OpenIPMI's simulator writes them for a fan that stood still for five seconds."""
+    levels = ("Non-critical", "Critical", "Non-recoverable")
+    told = [("10", "Asserted", "Reading 0 < Threshold"), ("15", "Deasserted", "Reading 6000 > Threshold")]
+    sel = [
+        f"{number:4x} | 11/23/26 | 07:20:{second} GMT | Fan FAN1 | Lower {level} going low  | {what} | {why} 600 RPM"
+        for number, (second, what, why, level) in enumerate(
+            ((second, what, why, level) for second, what, why in told for level in levels), 1
+        )
+    ]
+    entries = parse.log_entries(sel)
+    assert len(entries) == 6
+    at = datetime(2026, 11, 23, 7, 21, tzinfo=UTC)
+    fan = Reading("FAN1", SensorKind.FAN, 6000.0, Unit.RPM, lower_critical=600.0)
+    state = HardwareState(NodeId("ams1", "pve3"), at, True, Power.ON, readings=(fan,), log=entries)
+    [episode] = history([state], at).episodes["FAN1"]
+    assert (episode.what, episode.lowest, episode.sources) == ("stall", 0, ("log",))
+    assert (episode.since.second, episode.until and episode.until.second) == (10, 15)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -203,3 +204,12 @@ async def test_what_it_does_when_power_comes_back(site: LabSite, bmc: RedfishBmc
     assert (await bmc.observe()).power_restore == "AlwaysOff"
     site.cluster.bmcs["pve3"].power_restore_policy = "AlwaysOn"
     assert (await bmc.observe()).power_restore == "AlwaysOn"
+
+
+@virtual
+async def test_two_looks_at_once_share_a_session(site: LabSite, bmc: RedfishBmc) -> None:
+    server = Server("https://bmc-pve3.ams1", transport=site.network)
+    visitor = RedfishBmc(bmc.node, server, "ADMIN", "lab-bmc", site.clock, session=True)
+    first, second = await asyncio.gather(visitor.observe(log=False), visitor.observe(log=False))
+    assert first.reachable and second.reachable
+    assert [method for method, _ in site.network.requests].count("POST") == 1

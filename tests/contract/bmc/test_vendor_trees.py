@@ -273,7 +273,7 @@ def resets(*types: str) -> dict[str, Any]:
 # The recorded trees hold no System: these are the vendors' documented shapes, put on top of their recorded chassis.
 VENDORS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[str, str, str, Any, str]]] = {
     "hpe-ilo/DL360": (
-        {**resets(*HPE_TYPES), "IndicatorLED": "Off", "Oem": {"Hpe": {"PowerAutoOn": "AlwaysPowerOn"}}}, {}, {},
+        {**resets(*HPE_TYPES), "IndicatorLED": "Off", "Oem": {"Hpe": {"PowerAutoOn": "PowerOn"}}}, {}, {},
         ("On", "ForceOff", "Systems/1", {"IndicatorLED": "Blinking"}, "AlwaysOn"),
     ),
     "hpe-ilo/DL360_Gen12": (

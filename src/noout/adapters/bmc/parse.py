@@ -238,7 +238,7 @@ def inventory(system: Document, dimms: int | None) -> dict[str, str]:
 
 
 _RESTORE = {
-    "on": "AlwaysOn", "alwayson": "AlwaysOn", "alwayspoweron": "AlwaysOn",
+    "on": "AlwaysOn", "alwayson": "AlwaysOn", "poweron": "AlwaysOn",
     "off": "AlwaysOff", "alwaysoff": "AlwaysOff", "remainoff": "AlwaysOff",
     "last": "LastState", "laststate": "LastState", "restore": "LastState",
 }  # fmt: skip

@@ -5,6 +5,7 @@ A 2xx is not a result: the LED is read back here, the power by observing.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from noout.adapters.bmc import parse
 from noout.adapters.bmc.parse import Document, documents, link, links, table
@@ -58,6 +60,7 @@ class RedfishBmc:
         self._session = session
         self._token: str | None = None
         self._session_path: str | None = None
+        self._logins: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
         self._channel = Channel(server)
         self._paths: _Paths | None = None
         self._last_entry: str | None = None
@@ -316,17 +319,21 @@ class RedfishBmc:
         if not self._session:
             pair = base64.b64encode(f"{self._user}:{self._password}".encode()).decode()
             return {"Authorization": f"Basic {pair}"}
-        if self._token is None:
-            path = f"{ROOT}/SessionService/Sessions"
-            login = {"UserName": self._user, "Password": self._password}
-            answer = await self._channel.ask("POST", path, json=login, read_timeout_s=READ_TIMEOUT_S)
-            token = answer.headers.get("x-auth-token")
-            if answer.status not in (200, 201) or not token:
-                raise self._failure("POST", path, answer)
-            self._token = token
-            told = urlsplit(answer.headers.get("location") or str(_document(answer).get("@odata.id") or "")).path
-            self._session_path = told if told.startswith(f"{path}/") else None
+        async with self._logins.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if self._token is None:  # of two that look at once, one logs in for both
+                self._token = await self._open_session()
         return {"X-Auth-Token": self._token}
+
+    async def _open_session(self) -> str:
+        path = f"{ROOT}/SessionService/Sessions"
+        login = {"UserName": self._user, "Password": self._password}
+        answer = await self._channel.ask("POST", path, json=login, read_timeout_s=READ_TIMEOUT_S)
+        token = answer.headers.get("x-auth-token")
+        if answer.status not in (200, 201) or not token:
+            raise self._failure("POST", path, answer)
+        told = urlsplit(answer.headers.get("location") or str(_document(answer).get("@odata.id") or "")).path
+        self._session_path = told if told.startswith(f"{path}/") else None
+        return token
 
     def _failure(self, method: str, path: str, answer: Answer) -> NooutError:
         what = f"the BMC of {self.node}: {method} {path}: {answer.status} {_told(answer)}".rstrip()
