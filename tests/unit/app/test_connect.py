@@ -140,12 +140,15 @@ def test_a_credential_of_systemd_is_a_secret(tmp_path: Path, monkeypatch: pytest
     assert secret(settings, None, file, "clusters.ams1.token_file") == "noout@pve!control=s3cret"
 
 
-@pytest.mark.parametrize("name", ["", "../etc/shadow", "missing", "empty"])
+@pytest.mark.parametrize("name", ["", "../outside", "missing", "empty"])
 def test_a_credential_that_was_not_handed_over_is_said_so(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "empty").touch()
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "outside").write_text("somebody else's")
+    handed = tmp_path / "handed"
+    handed.mkdir()
+    (handed / "empty").touch()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
     settings = with_credential(name)
     with pytest.raises(UsageError, match=r"clusters\.ams1\.token_file") as refused:
         secret(settings, None, settings.clusters["ams1"].token_file, "clusters.ams1.token_file")

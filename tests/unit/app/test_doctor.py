@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -174,3 +175,15 @@ def test_gateways_are_found_by_the_host_they_name() -> None:
         ("mds", "pve3", "pve3"),
         ("rgw", "g", "pve2"),
     ]
+
+
+NO_FINDINGS = {"ceph.no-osds-here", "noout.check", "store.url"}  # said better elsewhere; not codes at all
+
+
+def test_every_code_is_on_the_page_of_checks() -> None:
+    root = Path(__file__).parents[3]
+    page = (root / "docs" / "reference" / "checks.md").read_text()
+    sources = [*(root / "src/noout/app/doctor").glob("*.py"), root / "src/noout/plan/safety.py"]
+    codes = {code for each in sources for code in re.findall(r'"([a-z]+\.[a-z]+(?:-[a-z]+)*)"', each.read_text())}
+    assert len(codes) > 50
+    assert {code for code in codes - NO_FINDINGS if f"`{code}`" not in page} == set()

@@ -104,6 +104,8 @@ def daemons(status: Any) -> tuple[CephDaemon, ...]:
         for row in (document.get("fsmap") or {}).get("by_rank") or ()
         if row.get("name")
     ]
+    if int((document.get("fsmap") or {}).get("up:standby") or 0):
+        found.append(CephDaemon("mds", "a standby", "", active=False))  # which node it is on is not said here
     for kind, service in sorted(((document.get("servicemap") or {}).get("services") or {}).items()):
         for key, row in sorted((service.get("daemons") or {}).items()):
             if isinstance(row, Mapping):  # beside them lies a text, "summary"

@@ -17,6 +17,10 @@ _LOST = frozenset({"error", "fence", "recovery"})
 def check(cluster: ClusterPicture, picture: Picture) -> Iterator[Finding]:
     if cluster.state is None:
         return
+    for each in cluster.open_ones:
+        said = f"maintenance {each.id} of {each.node.name} is open ({each.phase.value}): one at a time in a cluster"
+        remedy = f"noout status {each.id}; finish or abort it first"
+        yield finding(str(each.node), Caution("cluster.maintenance-open", each.id, said, remedy))
     yield from _votes(cluster, cluster.state)
     yield from _ha(cluster, cluster.state)
     yield from _versions(cluster, cluster.state)

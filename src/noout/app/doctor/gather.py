@@ -10,6 +10,7 @@ from pathlib import Path
 
 from noout.app.compose import Installation
 from noout.app.doctor.picture import KEY_FILE, ClusterPicture, Picture, Private, Trouble
+from noout.app.maintain import Maintenances
 from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.errors import NooutError, Refused, Untrusted
@@ -84,6 +85,7 @@ async def _cluster(found: Installation, name: str, only: frozenset[NodeId], say:
         boards=seen,
         faults=await _faults(found, seen),
         plans=plans,
+        open_ones=tuple(each for each in await Maintenances(found).all() if each.open and each.node.cluster == name),
     )
 
 

@@ -63,15 +63,10 @@ def _order(release: str) -> tuple[int, ...]:
 def _serves(node: Node, cluster: ClusterPicture, survey: ClusterSurvey) -> Iterator[Finding]:
     name, place = node.id.name, str(node.id)
     for zone, by in survey.exits:
-        if by == name:
-            others = sorted(other for each, other in survey.exits if each == zone and other != name)
-            said = f"{name} is an exit node of SDN zone {zone}" + (
-                f" ({', '.join(others)} take over)" if others else ", the only one: guests there would lose the outside"
-            )
-            kind = Caution if others else Blocker
-            remedy = f"see that {zone} has another exit node, and that it carries the traffic"
-            if not others:
-                yield finding(place, kind("node.serves-sdn", f"{place} {zone}", said, remedy))
+        if by == name and not any(each == zone and other != name for each, other in survey.exits):
+            said = f"{name} is the only exit node of SDN zone {zone}: guests there would lose the outside"
+            remedy = f"give {zone} another exit node, and see that it carries the traffic"
+            yield finding(place, Blocker("node.serves-sdn", f"{place} {zone}", said, remedy))
     for store in survey.storages:
         if store.server.split(".")[0] != name and (not node.ip or store.server != node.ip):
             continue

@@ -10,7 +10,7 @@ from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.customers import Customer
 from noout.domain.hardware import Fault, HardwareState
-from noout.domain.maintenance import Plan
+from noout.domain.maintenance import Maintenance, Plan
 from noout.domain.survey import CephSurvey, ClusterSurvey
 from noout.settings import ClusterSettings, ProbeSettings
 
@@ -46,6 +46,7 @@ class ClusterPicture:
     boards: Mapping[NodeId, HardwareState] = field(default_factory=dict)
     faults: Mapping[NodeId, Fault] = field(default_factory=dict)
     plans: Mapping[NodeId, Plan | Trouble] = field(default_factory=dict)
+    open_ones: tuple[Maintenance, ...] = ()
 
     def crush_host(self, node: NodeId) -> str:
         return self.settings.ceph.hosts.get(node.name, node.name)
