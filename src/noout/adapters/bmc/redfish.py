@@ -309,8 +309,9 @@ class RedfishBmc:
         for last in (False, True):
             sent = {**await self._login(), **(headers or {})}
             answer = await self._channel.ask(method, local, query=query, json=json, headers=sent, read_timeout_s=wait_s)
-            if answer.status == 401 and self._token is not None and not last:
-                self._token = None  # the session ended: nothing was done, log in again
+            if answer.status == 401 and self._session and not last:
+                if self._token == sent.get("X-Auth-Token"):  # else another look has logged in again already
+                    self._token = None  # the session ended: nothing was done
                 continue
             return answer
         raise AssertionError("unreachable")
