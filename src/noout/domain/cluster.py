@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -268,6 +269,15 @@ class MigrationProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Votes:
+    """Corosync's count: ``left`` of ``total``, of which ``needed`` make a quorum."""
+
+    left: int
+    needed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterState:
     """One observation of one cluster. ``at`` = when it was finished (Clock time, UTC)."""
 
@@ -283,8 +293,17 @@ class ClusterState:
     ha_requests: tuple[tuple[str, str], ...] = ()  # (node, "maintenance")
     running_tasks: tuple[Task, ...] = ()
     migration_network: str = ""
+    votes: Mapping[str, int] = field(default_factory=dict)  # by node name; a node that is not in it has one
+    qdevice_votes: int = 0  # of a QDevice that is connected
     vnets: tuple[tuple[str, str], ...] = ()  # (SDN network, its zone); a node where it works has it as a bridge
     crs: str = ""  # how HA places and rebalances, as datacenter.cfg says it, keys sorted; "" when unset
+
+    def votes_without(self, *away: NodeId) -> Votes:
+        """What is left when these nodes are away, beside those that are offline already."""
+        votes = {node.id: self.votes.get(node.id.name, 1) for node in self.nodes}
+        total = sum(votes.values()) + self.qdevice_votes
+        left = sum(votes[node.id] for node in self.nodes if node.online and node.id not in away) + self.qdevice_votes
+        return Votes(left, total // 2 + 1, total)
 
     def node(self, node: NodeId) -> Node | None:
         return next((each for each in self.nodes if each.id == node), None)

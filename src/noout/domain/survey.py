@@ -62,13 +62,11 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSurvey:
-    """``votes`` by node name; ``qdevice_votes`` 0 = there is none. ``entry_points``: address -> why it gave no answer,
+    """``entry_points``: address -> why it gave no answer,
     "" for those that did. ``exits``: (SDN zone, node)."""
 
     cluster: str
     nodes: tuple[NodeSurvey, ...] = ()
-    votes: Mapping[str, int] = field(default_factory=dict)
-    qdevice_votes: int = 0
     jobs: tuple[BoundJob, ...] = ()
     storages: tuple[RemoteStorage, ...] = ()
     exits: tuple[tuple[str, str], ...] = ()

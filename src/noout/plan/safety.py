@@ -46,19 +46,19 @@ def _cluster(state: ClusterState, node: NodeId) -> Iterator[Reason]:
 
 
 def _votes(state: ClusterState, node: NodeId) -> Iterator[Reason]:
-    votes = len(state.nodes)
-    left = sum(1 for each in state.nodes if each.online and each.id != node)
-    needed = votes // 2 + 1
-    evidence = {"votes": str(votes), "left": str(left), "needed": str(needed)}
+    count = state.votes_without(node)
+    votes, left, needed = count.total, count.left, count.needed
+    evidence = {"votes": str(votes), "left": str(left), "needed": str(needed), "qdevice": str(state.qdevice_votes)}
     away = ", ".join(each.id.name for each in state.nodes if not each.online and each.id != node)
     if left < needed:
         yield Blocker("cluster.quorum", state.name, f"without {node.name} {left} of {votes} votes are left and "
                       f"{needed} are needed: the cluster would stop",
-                      f"bring back {away}" if away else "add a node or a QDevice", evidence)  # fmt: skip
+                      f"bring back {away}" if away else "add a node or a QDevice (pvecm qdevice setup ADDRESS)",
+                      evidence)  # fmt: skip
     elif left == needed:
         yield Caution("cluster.no-vote-to-lose", state.name, f"without {node.name} {left} of {votes} votes are left, "
                       "just enough: losing one more node would fence the rest",
-                      "a QDevice gives one more vote", evidence)  # fmt: skip
+                      "a QDevice gives one more vote (pvecm qdevice setup ADDRESS)", evidence)  # fmt: skip
     if away:
         yield Caution("cluster.node-away", state.name, f"offline already: {away}")
 

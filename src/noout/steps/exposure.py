@@ -13,9 +13,9 @@ SURE_S = 20.0
 
 def exposure(m: Maintenance, seen: Observation) -> list[str]:
     """Sentences: how many more nodes, mons and hosts with data may be lost before somebody notices."""
-    nodes = seen.cluster.nodes
-    left = sum(node.online for node in nodes if node.id != m.node)
-    said = [_spare(left - (len(nodes) // 2 + 1), "node", "the cluster loses its quorum")]
+    count = seen.cluster.votes_without(m.node)
+    weight = max([1, *seen.cluster.votes.values()])  # nodes may have more votes than one
+    said = [_spare((count.left - count.needed) // weight, "node", "the cluster loses its quorum")]
     ceph = seen.ceph
     if ceph is None:
         return said

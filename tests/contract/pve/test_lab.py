@@ -100,7 +100,8 @@ async def test_an_observation_asks_few_questions(site: LabSite) -> None:
     await site.hypervisor.observe()
     again = len(site.network.requests) - first
     on_its_node = 1  # a guest with a local disk is asked for its snapshots
-    assert first <= 9 + 6 * 6 + len(site.cluster.guests) + on_its_node
+    votes = 2
+    assert first <= 9 + 6 * 6 + len(site.cluster.guests) + on_its_node + votes
     assert again <= 9 + 3 * 6  # configurations and inventories are kept
 
 

@@ -44,13 +44,12 @@ def client_of(answers: dict[str, Any]) -> PveClient:
 
 async def test_a_survey_of_the_recorded_cluster(answers: dict[str, Any]) -> None:
     survey = await PveSurveyor(client_of(answers)).survey([NodeId("lab", "pve1")])
-    assert survey.votes == {"pve1": 1, "pve2": 1, "pve3": 1}
-    assert (survey.jobs, survey.storages, survey.exits, survey.qdevice_votes) == ((), (), (), 0)
+    assert (survey.jobs, survey.storages, survey.exits) == ((), (), ())
     assert survey.entry_points == {"pve1:8006": ""}
     assert survey.node(NodeId("lab", "pve1")).network_changes == ""
     unread = {each.what for each in survey.unread}
     assert unread == {
-        "lab: the QDevice", "lab: the SDN zones", "lab: pve1's packages", "lab: pve1's time",
+        "lab: the SDN zones", "lab: pve1's packages", "lab: pve1's time",
     }, "answers that were not recorded are named, one by one"  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from noout.adapters.ceph.survey import daemons, spread
-from noout.adapters.pve.survey import alike, backup_jobs, kernels, qdevice_votes, replication_jobs, system_disks
+from noout.adapters.pve.parse import qdevice_votes
+from noout.adapters.pve.survey import alike, backup_jobs, kernels, replication_jobs, system_disks
 from noout.app.doctor import Diagnosis, Finding, Level, diagnose, gather
 from noout.app.doctor.judge import _once, _order
 from noout.codec import encode

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from noout.domain.ceph import Pool
-from noout.domain.cluster import Disk, GuestKind, GuestStatus
+from noout.domain.cluster import Disk, GuestKind, GuestStatus, NodeId, Votes
 from noout.domain.errors import UsageError
 from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
@@ -165,6 +165,21 @@ def test_what_a_person_should_know_of_ceph_is_a_caution(ceph, code):
 def test_three_nodes_have_no_vote_to_lose():
     plan = plan_for(a_guest(1, "pve3"), count=3)
     assert plan.feasible and "cluster.no-vote-to-lose" in {c.code for c in plan.cautions}
+
+
+def test_votes_are_counted_not_nodes():
+    """Two nodes and a QDevice; then one node of three whose vote is worth all the others'."""
+    pair = a_state(nodes(2), [])
+    assert pair.votes_without(NodeId("ams1", "pve1")) == Votes(1, 2, 2)
+    assert replace(pair, qdevice_votes=1).votes_without(NodeId("ams1", "pve1")) == Votes(2, 2, 3)
+    heavy = replace(a_state(nodes(3), []), votes={"pve1": 3, "pve2": 1, "pve3": 1})
+    plan = make_plan(heavy, None, NodeId("ams1", "pve1"), now=heavy.at)
+    assert "cluster.quorum" in {blocker.code for blocker in plan.blockers}
+    plan = make_plan(heavy, None, NodeId("ams1", "pve2"), now=heavy.at)
+    assert not {reason.code for reason in (*plan.blockers, *plan.cautions)} & {
+        "cluster.quorum",
+        "cluster.no-vote-to-lose",
+    }
 
 
 GUEST = a_guest(1, "pve3")

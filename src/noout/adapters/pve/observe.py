@@ -106,6 +106,7 @@ class Observer:
         guests = await self._guests(get, lists, members, resources, storages, services, replicas)
         nodes = self._nodes(members, nodes_rows, facts, parse.ha_node_states(manager))
         vnets = await self._vnets(get, nodes, guests)
+        votes, qdevice_votes = await self._votes(get, online)
         return ClusterState(
             name=self.cluster,
             at=self.client.clock.now(),
@@ -121,6 +122,8 @@ class Observer:
             migration_network=parse.migration_network(options),
             crs=parse.crs(options),
             vnets=vnets,
+            votes=votes,
+            qdevice_votes=qdevice_votes,
         )
 
     # --- nodes -------------------------------------------------------------------------------------------
@@ -195,6 +198,22 @@ class Observer:
         if not any(storage.kind == "zfspool" for storage in storages):
             return {}
         return parse.replicas(await get.or_empty("/cluster/replication"))
+
+    async def _votes(self, get: _Getter, online: Sequence[str]) -> tuple[dict[str, int], int]:
+        """Who has how many votes. Where nobody can say so, each node has one, and no QDevice is counted on."""
+
+        async def read() -> tuple[dict[str, int], int]:
+            try:
+                members, device = await _all(
+                    get.or_empty("/cluster/config/nodes"), get.or_empty("/cluster/config/qdevice")
+                )
+            except (Refused, Retryable):
+                return {}, 0
+            votes = parse.votes(members)
+            return votes, parse.qdevice_votes(device, len(votes))
+
+        found: tuple[dict[str, int], int] = await self._keep(("votes",), tuple(online), read)
+        return found
 
     async def _tasks(self, get: _Getter, online: Sequence[str]) -> Any:
         async def of(name: str) -> Any:

@@ -29,6 +29,7 @@ _UPID = re.compile(
     r"^UPID:(?P<node>[^:\s]+):(?P<pid>[0-9A-Fa-f]{8}):(?P<pstart>[0-9A-Fa-f]{8,9}):(?P<start>[0-9A-Fa-f]{8}):"
     r"(?P<kind>[^:\s]+):(?P<subject>[^:\s]*):(?P<user>[^:\s]+):$"
 )
+_LAST_MAN = re.compile(r"lms|last man", re.I)
 _SID_KIND = {"vm": GuestKind.QEMU, "ct": GuestKind.LXC}
 SID_PREFIX = {GuestKind.QEMU: "vm", GuestKind.LXC: "ct"}
 
@@ -112,6 +113,19 @@ def membership(data: Any) -> tuple[bool, dict[str, Row]]:
     members = {str(row["name"]): row for row in rows(data) if row.get("type") == "node"}
     cluster = next((row for row in rows(data) if row.get("type") == "cluster"), None)
     return (boolean(cluster.get("quorate")) if cluster else True), members
+
+
+def votes(members: Any) -> dict[str, int]:
+    """Node -> its votes, from corosync's configuration."""
+    return {str(row.get("name") or row.get("node")): whole(row.get("quorum_votes"), 1) for row in rows(members)}
+
+
+def qdevice_votes(status: Any, nodes: int) -> int:
+    """A connected QDevice has one vote (fifty-fifty), or all but one of the nodes' (last man standing)."""
+    told = {str(key).lower(): str(value) for key, value in table(status).items()}
+    if "connected" not in told.get("state", "").lower() or "disconnected" in told.get("state", "").lower():
+        return 0
+    return max(nodes - 1, 1) if _LAST_MAN.search(told.get("algorithm", "")) else 1
 
 
 def node(

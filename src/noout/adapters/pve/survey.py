@@ -21,7 +21,6 @@ ROUNDING_S = 0.5  # a node tells its time in whole seconds
 ALIKE = ("pve-manager", "qemu-server", "pve-qemu-kvm", "pve-container", "pve-ha-manager", "corosync", "ceph")
 
 _KERNEL = re.compile(r"(?:proxmox|pve)-kernel-(\d+\.\d+\.\d+-\d+-pve)(?:-signed)?")
-_LAST_MAN = re.compile(r"lms|last man", re.I)
 
 
 class PveSurveyor:
@@ -35,22 +34,17 @@ class PveSurveyor:
     async def survey(self, nodes: Sequence[NodeId]) -> ClusterSurvey:
         """``nodes``: those that are online. Raises nothing but Untrusted: what cannot be read is named."""
         self._unread = []
-        members, qdevice, backups, replications, stores, zones, points, *of_nodes = await asyncio.gather(
-            self._rows("/cluster/config/nodes", "the votes"),
-            self._ask("/cluster/config/qdevice", "the QDevice"),
+        backups, replications, stores, zones, points, of_nodes = await asyncio.gather(
             self._rows("/cluster/backup", "the backup jobs"),
             self._rows("/cluster/replication", "the replication jobs"),
             self._rows("/storage", "the storages' configuration"),
             self._rows("/cluster/sdn/zones", "the SDN zones"),
             self._client.try_each("/version"),
-            *(self._node(node) for node in nodes),
+            asyncio.gather(*(self._node(node) for node in nodes)),
         )
-        votes = {str(row.get("name") or row.get("node")): parse.whole(row.get("quorum_votes"), 1) for row in members}
         return ClusterSurvey(
             cluster=self._client.name,
             nodes=tuple(of_nodes),
-            votes=votes,
-            qdevice_votes=qdevice_votes(qdevice, len(votes)),
             jobs=(*backup_jobs(backups), *replication_jobs(replications)),
             storages=remote_storages(stores),
             exits=exits(zones),
@@ -106,14 +100,6 @@ class PveSurveyor:
 
 
 # --- what the answers mean ------------------------------------------------------------------------------------
-
-
-def qdevice_votes(status: Any, nodes: int) -> int:
-    """A connected QDevice has one vote (fifty-fifty), or all but one of the nodes' (last man standing)."""
-    told = {str(key).lower(): str(value) for key, value in parse.table(status).items()}
-    if "connected" not in told.get("state", "").lower() or "disconnected" in told.get("state", "").lower():
-        return 0
-    return max(nodes - 1, 1) if _LAST_MAN.search(told.get("algorithm", "")) else 1
 
 
 def backup_jobs(rows: Sequence[parse.Row]) -> tuple[BoundJob, ...]:

@@ -1,4 +1,4 @@
-"""The cluster as a whole: votes with and without each node, HA, versions."""
+"""The cluster as a whole: what is open there, HA, versions."""
 
 from __future__ import annotations
 
@@ -21,33 +21,8 @@ def check(cluster: ClusterPicture, picture: Picture) -> Iterator[Finding]:
         said = f"maintenance {each.id} of {each.node.name} is open ({each.phase.value}): one at a time in a cluster"
         remedy = f"noout status {each.id}; finish or abort it first"
         yield finding(str(each.node), Caution("cluster.maintenance-open", each.id, said, remedy))
-    yield from _votes(cluster, cluster.state)
     yield from _ha(cluster, cluster.state)
     yield from _versions(cluster, cluster.state)
-
-
-def _votes(cluster: ClusterPicture, state: ClusterState) -> Iterator[Finding]:
-    """Votes as corosync counts them: not every node has one, and a QDevice may have some."""
-    told = cluster.survey.votes if cluster.survey else {}
-    votes = {node.id: told.get(node.id.name, 1) for node in state.nodes}
-    device = cluster.survey.qdevice_votes if cluster.survey else 0
-    total = sum(votes.values()) + device
-    needed = total // 2 + 1
-    for node in state.nodes:
-        if not node.online:
-            continue
-        left = device + sum(votes[each.id] for each in state.nodes if each.online and each.id != node.id)
-        evidence = {"votes": str(total), "left": str(left), "needed": str(needed), "qdevice": str(device)}
-        name, place = node.id.name, str(node.id)
-        if left < needed:
-            said = f"without {name} {left} of {total} votes are left and {needed} are needed: the cluster would stop"
-            away = ", ".join(each.id.name for each in state.nodes if not each.online)
-            remedy = f"bring back {away}" if away else "add a QDevice (pvecm qdevice setup ADDRESS) or a node"
-            yield finding(place, Blocker("cluster.quorum", place, said, remedy, evidence))
-        elif left == needed:
-            said = f"without {name} {left} of {total} votes are left, just enough: one more lost would fence the rest"
-            remedy = "a QDevice gives one more vote (pvecm qdevice setup ADDRESS)"
-            yield finding(place, Caution("cluster.no-vote-to-lose", place, said, remedy, evidence))
 
 
 def _ha(cluster: ClusterPicture, state: ClusterState) -> Iterator[Finding]:

@@ -13,9 +13,7 @@ from noout.domain.reasons import Blocker, Caution
 # What a plan says of guests that leave as their owners agreed, and what the doctor says better.
 _BUSINESS_OF_THE_PLAN = ("guest.",)
 _KEPT = frozenset({"guest.locked-for-now", "guest.network-unknown", "guest.paused", "guest.starts-at-power-on"})
-_SAID_ELSEWHERE = frozenset(
-    {"cluster.quorum", "cluster.no-vote-to-lose", "ceph.no-osds-here", "node.in-maintenance", "cluster.version"}
-)
+_SAID_ELSEWHERE = frozenset({"ceph.no-osds-here", "cluster.version", "node.in-maintenance"})
 _REMEDIES = {
     "cluster.node-away": "bring it back first, or take that one out for its repair",
     "ceph.osd-away": "ceph osd tree; bring them back or remove them, so that all data has all its copies",
