@@ -117,6 +117,8 @@ SEEDS = (
          also=frozenset({"ceph.unreadable"})),
     Seed("no shell at all", "shell.missing", AMS1, tables=table(lambda t: t.pop("shell"))),
     Seed("a missing privilege", "token.privilege", AMS1, world=less("Sys.PowerMgmt"), token="less"),
+    Seed("a privilege that a maintenance can do without", "token.onboot", AMS1, world=less("VM.Config.Options"),
+         token="less"),
     Seed("a token that sees less than there is", "token.blind", AMS1, world=less("Pool.Audit"), token="less"),
     Seed("a token for looking only", "token.read-only", AMS1, token="plan"),
     Seed("one entry point", "entrypoint.single", AMS1, points=1),

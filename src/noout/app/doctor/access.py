@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from noout.app.doctor.diagnosis import HERE, Finding, finding
 from noout.app.doctor.picture import KEY_FILE, ClusterPicture, Picture, Trouble
 from noout.app.fitness import CEPH_STORAGES
-from noout.app.privileges import ACT, LOOK, missing
+from noout.app.privileges import ACT, LOOK, ONBOOT, missing
 from noout.domain.cluster import NodeId
 from noout.domain.reasons import Blocker, Caution
 
@@ -45,6 +45,9 @@ def _privileges(name: str, granted: Mapping[str, frozenset[str]]) -> Iterator[Fi
     elif idle:
         said = f"noout's token lacks {_named(idle)}: a maintenance would be refused"
         yield finding(name, Blocker("token.privilege", name, said, _grant(idle)))
+    elif early := [*missing(granted, ONBOOT)]:
+        said = f"noout's token lacks {_named(early)}: guests that stay may start before a repair is accepted"
+        yield finding(name, Caution("token.onboot", name, said, _grant(early)))
 
 
 def _named(lacking: list[tuple[str, str]]) -> str:

@@ -40,7 +40,8 @@ def _boot(node: Node, survey: NodeSurvey) -> Iterator[Finding]:
         said = (
             f"{name} runs kernel {running} and would boot {survey.kernel_newest}: what comes back is not what went down"
         )
-        remedy = f"reboot it once beforehand, at an hour of your choice; or proxmox-boot-tool kernel pin {running}"
+        pin = f"proxmox-boot-tool kernel pin {running}"
+        remedy = f"reboot it once beforehand, at an hour of your choice; or {pin} (then nothing is left to do)"
         yield finding(place, Caution("node.kernel-pending", place, said, remedy))
     if survey.network_changes:
         said = f"{name} has network changes that are not applied: it would boot with them"
