@@ -141,7 +141,7 @@ def told(stored: int, rounds: list[Round]) -> str:
     ]
     lines += [f"{name:32}{a:12.1f}{b:12.1f}" for name, a, b in rows]
     ratio = without.moved_bytes / max(held.moved_bytes, 1)
-    return "\n".join([*lines, "", f"noout moved 1/{ratio:.0f} of what was moved without it"])
+    return "\n".join([*lines, "", f"with noout, 1/{ratio:.0f} of what was moved without it"])
 
 
 def main() -> int:

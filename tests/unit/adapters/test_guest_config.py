@@ -54,8 +54,8 @@ def test_a_storage_that_nobody_knows_counts_as_local() -> None:
         (("serial0", "/dev/ttyS0"), True),
         (("parallel0", "/dev/parport0"), True),
         (("ivshmem", "size=32"), True),
-        (("virtiofs0", "dirid=share"), True),
-        (("amd-sev", "type=std"), True),
+        (("virtiofs0", "dirid=share"), False),  # it may be moved, but not live
+        (("amd-sev", "type=std"), False),
         (("vga", "std"), False),
     ],
     ids=lambda value: "=".join(value) if isinstance(value, tuple) else "",

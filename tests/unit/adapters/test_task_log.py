@@ -14,7 +14,9 @@ def active(minute: int, second: int, mib: float, total: str = "8.0 GiB") -> str:
 
 
 def test_nothing_yet() -> None:
-    assert migration_progress(["2026-11-23 00:23:39 starting migration of VM 103 to node 'pve3' (10.77.0.3)"]) is None
+    assert migration_progress(["2026-11-23 00:23:38 use dedicated network address"]) is None
+    begun = migration_progress(["2026-11-23 00:23:39 starting migration of VM 103 to node 'pve3' (10.77.0.3)"])
+    assert begun is not None and (begun.target, begun.transferred_bytes) == ("pve3", 0)
 
 
 def test_one_line_has_no_rate() -> None:
