@@ -62,6 +62,9 @@ ALLOWED = [
     "ceph daemon mon.pve1 mon_status",
     "ha-manager crm-command node-maintenance enable pve3",
     "ha-manager crm-command node-maintenance disable pve3",
+    "ip -json -details address show",
+    "ping -M do -n -q -c 1 -W 1 -s 8972 10.77.0.3",
+    "ping -M do -n -q -c 1 -W 1 -s 1452 fd00:77::3",
 ]
 
 
@@ -132,6 +135,16 @@ ATTACKS = {
     "a node with a dot": "ha-manager crm-command node-maintenance enable pve3.example.net",
     "a node that is an option": "ha-manager crm-command node-maintenance enable -h",
     "power": "reboot",
+    "links that are changed": "ip link set eno1 down",
+    "addresses that are changed": "ip -json -details address add 10.0.0.1/24 dev eno1",
+    "a namespace": "ip netns exec x sh",
+    "a file of commands": "ip -batch x",
+    "a flood": "ping -f -M do -n -q -c 1 -W 1 -s 8972 10.77.0.3",
+    "many packets": "ping -M do -n -q -c 9 -W 1 -s 8972 10.77.0.3",
+    "a packet to a name": "ping -M do -n -q -c 1 -W 1 -s 8972 example.net",
+    "a packet to an option": "ping -M do -n -q -c 1 -W 1 -s 8972 -f",
+    "a packet to a number": "ping -M do -n -q -c 1 -W 1 -s 8972 1",
+    "a huge packet": "ping -M do -n -q -c 1 -W 1 -s 65507 10.77.0.3",
     "files": "scp -t /root",
     "sftp": "/usr/lib/openssh/sftp-server",
     "rsync": "rsync --server -vlogDtprze.iLsfxC . /",

@@ -93,6 +93,15 @@ class CephCli:
             if "id" in row and row.get("hostname")
         }
 
+    async def osd_addresses(self) -> Mapping[str, frozenset[str]]:
+        """Short host name -> the addresses at which its OSDs serve clients and each other."""
+        _, rows = await self._first("osd", "metadata")
+        found: dict[str, set[str]] = {}
+        for row in rows if isinstance(rows, list) else ():
+            for key in ("front_addr", "back_addr"):
+                found.setdefault(str(row.get("hostname")).split(".")[0], set()).update(parse.addresses(row.get(key)))
+        return {host: frozenset(addresses) for host, addresses in found.items()}
+
     async def set_host_flags(self, host: str, flags: frozenset[str]) -> None:
         await self._group("set-group", host, flags)
 

@@ -6,6 +6,7 @@ the PGs decides anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from noout.domain.ceph import CephState, OkToStop, Osd, Pool
 Document = Mapping[str, Any]
 ERASURE = 3  # a pool's "type"; 1 is replicated
 _KIB = 1024
+_ADDRESS = re.compile(r"v\d:(?:\[([0-9A-Fa-f:]+)\]|([0-9.]+)):\d+/")
 
 
 @dataclass(frozen=True)
@@ -175,3 +177,9 @@ def _mons(seen: Documents) -> tuple[str, ...]:
 
 def _table(value: Any) -> Document:
     return value if isinstance(value, Mapping) else {}
+
+
+def addresses(text: Any) -> frozenset[str]:
+    """The IP addresses of "[v2:10.0.0.1:6800/7,v1:10.0.0.1:6801/7]"; IPv6 ones stand in brackets of their own."""
+    found = {six or four for six, four in _ADDRESS.findall(str(text or ""))}
+    return frozenset(found - {"0.0.0.0", "::"})  # Ceph's word for "not known"

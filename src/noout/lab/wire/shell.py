@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable
 
 from noout.lab.wire.ceph.cli import run_ceph
+from noout.lab.wire.network import ip, ping
 from noout.lab.wire.outcome import Outcome
 from noout.lab.world.laws import LawError, Laws
 from noout.lab.world.model import Cluster
@@ -175,31 +176,6 @@ def _true(laws: Laws, cluster: Cluster, node: str, args: list[str]) -> Outcome:
     return Outcome(0)
 
 
-def _ping(laws: Laws, cluster: Cluster, node: str, args: list[str]) -> Outcome:
-    """``ping [-c N] [-M do] [-s SIZE] HOST``: answered by nodes that are on; frames up to 9000 bytes pass."""
-    values = {"-c": "1", "-s": "56", "-M": "want", "-W": "1", "-w": "10", "-i": "1"}
-    hosts, rest = [], list(args)
-    while rest:
-        word = rest.pop(0)
-        if word in values and rest:
-            values[word] = rest.pop(0)
-        elif not word.startswith("-"):
-            hosts.append(word)
-    if len(hosts) != 1 or not values["-s"].isdigit() or not values["-c"].isdigit():
-        return Outcome(2, "", "ping: usage error: Destination address required\n")
-    size, count = int(values["-s"]), int(values["-c"])
-    peer = next((n for n in cluster.nodes.values() if hosts[0] in (n.name, n.ip)), None)
-    if peer is None:
-        return Outcome(2, "", f"ping: {hosts[0]}: Name or service not known\n")
-    too_long = values["-M"] == "do" and size + 28 > 9000
-    got = 0 if too_long or not peer.online else count
-    stderr = "ping: local error: message too long, mtu=9000\n" if too_long else ""
-    head = f"PING {hosts[0]} ({peer.ip}) {size}({size + 28}) bytes of data.\n\n--- {hosts[0]} ping statistics ---\n"
-    loss = 0 if got else 100
-    tail = f"{count} packets transmitted, {got} received, {loss}% packet loss, time 0ms\n"
-    return Outcome(0 if got else 1, head + tail, stderr)
-
-
 COMMANDS: dict[str, Command] = {
     "ceph": _ceph,
     "ha-manager": _ha_manager,
@@ -209,5 +185,6 @@ COMMANDS: dict[str, Command] = {
     "uname": _uname,
     "cat": _uptime,
     "true": _true,
-    "ping": _ping,
+    "ip": ip,
+    "ping": ping,
 }

@@ -11,6 +11,11 @@ api-stale             pattern, times              api-drop        pattern, times
 bmc-mute              node: answers nothing
 bmc-lies              node, about=reset|power|fans: a reset does nothing; the power state is turned round; all fans fine
 dimm-missing-after    node: one DIMM fewer at the next power-on
+nic-renamed-after     node: from its next power-on, as all of these, and mended when cleared: a port has another name
+bond-half-after       node: a port of its bond has no carrier
+mtu-wrong-after       node: its switch port lets 1400 bytes through
+kernel-changed-after  node                        clock-off-after     node: 30 s ahead
+kvm-missing-after     node                        disk-missing-after  node: the last one, and its OSD
 ssh-refused           node
 shell-error           pattern, text="Permission denied", exit=1: a command on any shell that is not carried out
 shutdown-ignored      vmid: does not listen to a shutdown
@@ -24,8 +29,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, get_args
 
+from noout.lab.world.after import AFTER
 from noout.lab.world.kernel import HasNow, LawError
 from noout.lab.world.model import Cluster, Fan, WireFault, World
 from noout.lab.world.reach import ReachLaws
@@ -55,6 +62,7 @@ class FaultLaws(ReachLaws):
             "shutdown-ignored": (self._deafen, self._deafen_off),
             "backup-running": (self._backup, self._backup_off),
             "mon-clock-skew": (self._skew, self._skew_off),
+            **{name: (partial(self._after_on, name), partial(self._after_off, name)) for name in AFTER},
         }
 
     @property
@@ -144,6 +152,13 @@ class FaultLaws(ReachLaws):
 
     def _dimm_off(self, cluster: Cluster, node: str) -> None:
         self._dimm_lost.discard((cluster.name, node))
+
+    def _after_on(self, name: str, cluster: Cluster, node: str) -> None:
+        self._after.setdefault((cluster.name, cluster.nodes[node].name), set()).add(name)
+
+    def _after_off(self, name: str, cluster: Cluster, node: str) -> None:
+        self._after.get((cluster.name, node), set()).discard(name)
+        AFTER[name][1](cluster, cluster.nodes[node])
 
     # --- guests and their moves ---
 

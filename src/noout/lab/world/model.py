@@ -174,6 +174,11 @@ class Node:
     boot_disk_health: str = "PASSED"
     boot_disk_wearout: int = 96  # per cent left
     cordoned_by: list[str] = field(default_factory=list)
+    ports: list[str] = field(default_factory=lambda: ["eno1", "eno2"])  # as the kernel calls them, in their slots
+    ports_down: list[str] = field(default_factory=list)  # those without a carrier
+    path_mtu: int = 9000  # what its switch ports let through, whatever the node is configured for
+    hvm: bool = True  # the firmware lets the CPU virtualise
+    disks_lost: int = 0  # how many of its disks are not found
 
     @property
     def online(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from noout.lab.world.after import AFTER
 from noout.lab.world.ceph import CephLaws
 from noout.lab.world.chance import between
 from noout.lab.world.kernel import HasNow, LawError
@@ -24,6 +25,7 @@ class PowerLaws(CephLaws):
         self._lying: dict[tuple[str, str], str] = {}  # BMCs that lie, and about what
         self._lost_status: dict[tuple[str, int], str] = {}  # what a guest was when its node went away
         self._dimm_lost: set[tuple[str, str]] = set()  # a DIMM will be missing after the next power-on
+        self._after: dict[tuple[str, str], set[str]] = {}  # what else will be different then
 
     # --- commands ---
 
@@ -186,6 +188,8 @@ class PowerLaws(CephLaws):
             self._dimm_lost.discard((cluster.name, node))
             record.maxmem -= record.maxmem // bmc.dimms
             bmc.dimms -= 1
+        for name in sorted(self._after.pop((cluster.name, node), set())):
+            AFTER[name][0](cluster, record)
         self.at(ready, lambda: self._booted(cluster, node, ready))
 
     def _booted(self, cluster: Cluster, node: str, ready: float) -> None:

@@ -77,7 +77,7 @@ def status(call: Call) -> Any:
             "cpus": node.cores * 2,
             "family": "25",
             "flags": node.cpu_flags,
-            "hvm": "1",
+            "hvm": "1" if node.hvm else "",
             "mhz": "2794.750",
             "model": node.cpu_model,
             "sockets": 1,
@@ -187,11 +187,11 @@ def set_config(call: Call) -> Any:
     [text("type", enum=NETWORK_TYPES)],
 )  # fmt: skip
 def network(call: Call) -> Any:
-    """Two ports, a bond of them, and the bridges on it."""
+    """Two ports, a bond of them, and the bridges on it. ``active`` is "switched on", not "has a carrier"."""
     ports = [
-        {"active": 1, "exists": 1, "families": ["inet"], "iface": f"eno{i}", "method": "manual", "method6": "manual",
-         "mtu": "1500", "priority": 2 + i, "type": "eth"}
-        for i in (1, 2)
+        {"active": 1, "exists": 1, "families": ["inet"], "iface": name, "method": "manual", "method6": "manual",
+         "mtu": "1500", "priority": 3 + i, "type": "eth"}
+        for i, name in enumerate(call.node.ports)
     ]  # fmt: skip
     bond = {
         "active": 1, "autostart": 1, "bond_miimon": "100", "bond_mode": "802.3ad", "families": ["inet"],
@@ -256,7 +256,8 @@ def disks(call: Call) -> Any:
         return []
     own = [o for o in call.cluster.ceph.osds.values() if o.host == call.node.name] if call.cluster.ceph else []
     rows = [_disk(call.node, "/dev/sda", ROOT_DISK, "BIOS boot", [])]
-    return rows + [_disk(call.node, f"/dev/nvme{i}n1", o.size, "LVM", [o.id]) for i, o in enumerate(own)]
+    rows += [_disk(call.node, f"/dev/nvme{i}n1", o.size, "LVM", [o.id]) for i, o in enumerate(own)]
+    return rows[: len(rows) - call.node.disks_lost]
 
 
 def _disk(node: Node, path: str, size: int, used: str, osds: list[int]) -> dict[str, Any]:
