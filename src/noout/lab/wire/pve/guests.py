@@ -227,6 +227,14 @@ def lxc_snapshots(call: Call) -> Any:
 # --- changes of the configuration -----------------------------------------------------------------------------
 
 _OPTIONS = ("description", "name", "hostname", "onboot", "tags")
+_PRIVILEGES = (
+    ("Memory", r"memory|balloon|shares|swap"),
+    ("CPU", r"cpu|cores|sockets|vcpus|cpulimit|cpuunits|numa\d*|affinity"),
+    ("Disk", r"(scsi|virtio|sata|ide|efidisk|tpmstate|unused|mp)\d+|rootfs"),
+    ("Network", r"net\d+|nameserver|searchdomain"),
+    ("HWType", r"usb\d+|hostpci\d+|serial\d+|parallel\d+|vga|machine|bios|scsihw|audio0|rng0"),
+    ("Cloudinit", r"ci\w+|ipconfig\d+|sshkeys"),
+)
 _CONTROL = ("node", "vmid", "digest", "delete", "background_delay")
 
 
@@ -244,14 +252,19 @@ def _change(call: Call, kind: str) -> None:
         raise PveError(f"{'CT' if kind == 'lxc' else 'VM'} is locked ({guest.lock})")
     for name in [*wanted, *deleted]:
         drive = next((d for d in guest.disks if d.key == name and d.cdrom), None)
+        call.require(f"/vms/{guest.vmid}", "VM.Config.CDROM" if drive else f"VM.Config.{_privilege(name)}")
         if name not in _OPTIONS and drive is None:
             raise PveError(f"the lab does not change '{name}' of a guest")
-        call.require(f"/vms/{guest.vmid}", "VM.Config.Options" if drive is None else "VM.Config.CDROM")
     for name in deleted:
         _set(call, guest, name, None)
     for name, value in wanted.items():
         _set(call, guest, name, value)
     guest.digest = config_of(guest)["digest"]
+
+
+def _privilege(name: str) -> str:
+    """The last word of the privilege that changing this needs."""
+    return next((word for word, names in _PRIVILEGES if re.fullmatch(names, name)), "Options")
 
 
 def _set(call: Call, guest: Guest, name: str, value: Any) -> None:
