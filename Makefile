@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help demo test test-fast test-real mutations bench-ceph lint format clean
+.PHONY: help demo test test-fast test-real mutations crash-points bench-ceph lint format clean
 
 help:
 	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
 	@echo "make test     all tests: the fast lane, then those that need real parts (skipped with a reason where absent)"
+	@echo "make crash-points  crash a run at every point there is, each alone: a quarter of an hour"
 	@echo "make mutations  break noout on purpose in every way listed, and see that a test notices each"
 	@echo "make bench-ceph  what noout saves on a real Ceph, with and without (some minutes; needs Debian's Ceph)"
 	@echo "make lint     ruff and mypy --strict"
@@ -42,6 +43,9 @@ test-fast: .venv/.installed-dev
 
 test-real: .venv/.installed-dev
 	@$(BIN)/python scripts/test-lanes --only slow --only real $(TESTS)
+
+crash-points: .venv/.installed-dev
+	@NOOUT_CRASH_ALONE_EVERY=1 $(BIN)/python -m pytest -q -s tests/crash/test_every_point.py
 
 mutations: .venv/.installed-dev
 	@scripts/mutate
