@@ -1,7 +1,8 @@
 """Crash everywhere, then start again from the journal and the world alone: the run finishes as if nothing had been.
 
 Three ways, all in the slow lane: every fifth point in each of five histories (so that each point is met by a run that
-has had some peace); every point of one history; and a fifth of the distinct states, each alone (all of them: `make crash-points`).
+has had some peace); every point of one history; and a fifth of the distinct states, each alone (all of them with
+`make crash-points`).
 """
 
 from __future__ import annotations
