@@ -16,6 +16,7 @@ from noout.domain.cluster import ClusterState, Guest, GuestId, MigrationProgress
 from noout.domain.errors import NooutError
 from noout.domain.hardware import HardwareState
 from noout.domain.impact import Sample, Service
+from noout.domain.inventory import NodeInventory
 from noout.domain.journal import Event, Message
 from noout.domain.maintenance import Json
 from noout.domain.survey import CephSurvey, ClusterSurvey
@@ -181,6 +182,14 @@ class CephSurveyor(Protocol):
 
     async def try_shells(self, nodes: Sequence[NodeId]) -> Mapping[NodeId, NooutError | str]:
         """Run one harmless command on each node: node -> why it did not run, "" where it did."""
+        ...
+
+
+class Inspector(Protocol):
+    """What a node of one cluster says of itself from inside."""
+
+    async def inspect(self, node: NodeId, peers: Sequence[NodeId]) -> NodeInventory:
+        """``peers``: the other nodes that are online. What cannot be read is named in the answer."""
         ...
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from noout.adapters.durable import DurableEngine
+from noout.app.comeback import Comeback
 from noout.app.compose import Installation
 from noout.app.paging import page
 from noout.app.witnessing import Witness, services_of
@@ -37,6 +38,7 @@ from noout.steps.rules import Rules
 from noout.steps.site import Site
 from noout.tell.checklist import make_work_order
 from noout.watch.acceptance import acceptance
+from noout.watch.comeback import Comparison
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +71,10 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
     def order(m: Maintenance) -> WorkOrder:
         return make_work_order(m, found.location(m.node), f"WO-{m.id}")
 
+    comeback = Comeback(found.inspectors, found.clock)
+
     async def accept(m: Maintenance, seen: Observation) -> Answer:
-        return await accepted(found, m)
+        return await accepted(found, m, seen, comeback)
 
     async def silent(m: Maintenance) -> frozenset[GuestId]:
         witness = witnesses.get(m.id)
@@ -104,26 +108,38 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         rules=Rules(found.policy.lock_wait_s, chosen.canary, chosen.hold_limit_h * 3600),
         frozen=frozen,
         page=partial(page, found),
+        inventory=comeback.before,
         soak_s=chosen.soak_s,
         probation_s=chosen.probation_days * 86400,
     )
 
 
-async def accepted(found: Installation, m: Maintenance) -> Answer:
-    """The watch's judgement of the repaired node, from what its BMC has said since it has power again."""
+async def accepted(found: Installation, m: Maintenance, seen: Observation, comeback: Comeback) -> Answer:
+    """The watch's judgement of the repaired node, from what its BMC has said since it has power again, and of what
+    the node says of itself: it must be the one that went."""
     on_at = m.node_on_at or m.opened_at
     kept = await found.measurements.hardware(m.node, m.opened_at)
     off_at = m.node_off_at or on_at
     before: HardwareState | None = next((each for each in reversed(kept) if each.reachable and each.at < off_at), None)
     await found.measurements.add_hardware(await found.bmc(m.node).observe())
     after = await found.measurements.hardware(m.node, on_at)
-    answer = acceptance(before, after, m.fault, found.clock.now(), soak_s=found.settings.policy.soak_s)
-    evidence = {"chance_old_fault_would_show": answer.chance_old_fault_would_show, "notes": list(answer.notes)}
-    findings = tuple(each for each in answer.findings if not (m.closing_up and _of_the_old_fault(each, m)))
-    if findings:
+    known = frozenset(m.facts.get("accepted_differences") or ())
+    soak_s = found.settings.policy.soak_s
+    answer = acceptance(before, after, m.fault, found.clock.now(), soak_s=soak_s, known=known)
+    soaked = answer.until is not None and found.clock.now() >= answer.until
+    back = await comeback.after(m, seen, last=soaked)
+    inside = back or Comparison()
+    evidence = {
+        "chance_old_fault_would_show": answer.chance_old_fault_would_show,
+        "notes": [*answer.notes, *inside.notes],
+        "differences": [*answer.differences, *inside.findings],
+    }
+    old = tuple(each for each in answer.findings if not (m.closing_up and _of_the_old_fault(each, m)))
+    if findings := (*old, *inside.findings):
         return Answer(False, findings, evidence=evidence)
+    if back is None:
+        return Answer(None, until=answer.until)
     if m.closing_up and answer.findings:  # it returns as it was: what was known to be ill is not held against it
-        soaked = answer.until is not None and found.clock.now() >= answer.until
         return Answer(True, evidence=evidence) if soaked else Answer(None, until=answer.until)
     if not answer.ok:
         return Answer(None, until=answer.until)

@@ -18,6 +18,7 @@ from noout.adapters.probe.instants import InstantProber
 from noout.adapters.probe.tcp import TcpProber
 from noout.adapters.pve.client import PveClient
 from noout.adapters.pve.hypervisor import PveHypervisor
+from noout.adapters.pve.inventory import PveInspector
 from noout.adapters.pve.login import TicketLogin
 from noout.adapters.pve.survey import PveSurveyor
 from noout.adapters.shell.ssh import SshHost, SshShell
@@ -37,6 +38,7 @@ from noout.ports import (
     CephSurveyor,
     Clock,
     Hypervisor,
+    Inspector,
     Journal,
     Measurements,
     Prober,
@@ -67,6 +69,7 @@ class Installation:
     store_path: Path | None = None  # of a SQLite store; the engine's own tables and the lock lie beside it
     surveyors: Mapping[str, Surveyor] = field(default_factory=dict)  # for the doctor alone
     ceph_surveyors: Mapping[str, CephSurveyor] = field(default_factory=dict)
+    inspectors: Mapping[str, Inspector] = field(default_factory=dict)
 
     known: Known = field(init=False)  # the maintenances as last folded
 
@@ -160,6 +163,7 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
         bmcs: dict[NodeId, Bmc] = {}
         surveyors: dict[str, Surveyor] = {}
         ceph_surveyors: dict[str, CephSurveyor] = {}
+        inspectors: dict[str, Inspector] = {}
         for name, cluster in settings.clusters.items():
             shell = _shell(settings, name, cluster)
             client = _pve(settings, name, cluster, clock)
@@ -170,8 +174,14 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
             nodes = [NodeId(name, node) for node in cluster.shell.hosts or cluster.nodes] if cluster.shell else []
             if shell is not None:
                 ceph_surveyors[name] = CephShells(shell, nodes, user=cluster.ceph.user, has_ceph=cluster.ceph.enabled)
-            if shell is not None and nodes and cluster.ceph.enabled:
-                cephs[name] = CephCli(shell, nodes, clock, user=cluster.ceph.user)
+            ceph = (
+                CephCli(shell, nodes, clock, user=cluster.ceph.user)
+                if shell is not None and nodes and cluster.ceph.enabled
+                else None
+            )
+            if ceph is not None:
+                cephs[name] = ceph
+            inspectors[name] = PveInspector(client, shell, ceph.osd_addresses if ceph is not None else None)
             for node, bmc in cluster.bmc.items():
                 board = _bmc(settings, NodeId(name, node), bmc, clock)
                 stack.push_async_callback(board.close)
@@ -179,8 +189,9 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
         prober = _prober(settings, clock)
         policy = policy_of(settings)
         yield Installation(
-            settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy, path, surveyors, ceph_surveyors
-        )
+            settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy, path, surveyors, ceph_surveyors,
+            inspectors,
+        )  # fmt: skip
 
 
 def _store_path(settings: Settings) -> Path | None:

@@ -102,9 +102,23 @@ def pause(maintenance: IdArgument, config: ConfigOption = None) -> None:
     _tell(maintenance, MessageKind.PAUSE, "paused: no new effect is started, what is under way ends", config)
 
 
-def resume(maintenance: IdArgument, config: ConfigOption = None) -> None:
-    """Go on after a pause, or after a blocker that you have dealt with."""
-    _tell(maintenance, MessageKind.RESUME, "goes on", config)
+def resume(
+    maintenance: IdArgument,
+    accept_differences: Annotated[
+        bool,
+        typer.Option(
+            "--accept-differences",
+            help="What the acceptance names as different from before (a new kernel, one DIMM fewer) is meant so.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Go on after a pause, or after a blocker that you have dealt with.
+
+    A failed acceptance is judged anew, and fails again where nothing was mended.
+    """
+    data = {"accept_differences": True} if accept_differences else {}
+    _tell(maintenance, MessageKind.RESUME, "goes on", config, **data)
 
 
 def abort(

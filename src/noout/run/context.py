@@ -56,6 +56,7 @@ class Sighting:
 @dataclass(frozen=True, slots=True)
 class Context:
     """``frozen``: why this run may start no effect now, "" when it may. ``page`` wakes people, and never raises.
+    ``inventory``: what the node says of itself from inside, None when it says nothing; None: nobody can ask it.
     ``sightings`` and ``known`` are scratch memory."""
 
     journal: Journal
@@ -68,6 +69,7 @@ class Context:
     answered: Callable[[Maintenance], Awaitable[Mapping[GuestId, datetime | None]]] = nobody_is_asked
     frozen: Callable[[Maintenance], Awaitable[str]] = nothing_is_frozen
     page: Callable[[Maintenance, str], Awaitable[None]] = nobody_to_page
+    inventory: Callable[[Maintenance, Observation], Awaitable[Json]] | None = None
     soak_s: float = 600.0
     probation_s: float = 7 * 86400.0
     stall_s: float = 60.0

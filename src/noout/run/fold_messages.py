@@ -53,12 +53,16 @@ def _pause(m: Maintenance, event: Event) -> Maintenance:
 
 
 def _resume(m: Maintenance, event: Event) -> Maintenance:
-    """Go on: failures are forgiven, known silences accepted, a failed acceptance is judged anew."""
+    """Go on: failures are forgiven, known silences accepted, a failed acceptance is judged anew (without the
+    differences that it named, where the operator says that they are meant so)."""
     silent = {GuestId.parse(each.subject) for each in m.blockers if each.code in KNOWN_SILENCE}
     left = {GuestId.parse(each) for each in event.data.get("data", {}).get("leave", [])}
     facts = dict(m.facts)
     failed_acceptance = not (facts.get("acceptance") or {"ok": True})["ok"]
     if failed_acceptance:
+        if event.data.get("data", {}).get("accept_differences"):
+            named = {*facts.get("accepted_differences", ()), *facts["acceptance"].get("differences", ())}
+            facts["accepted_differences"] = sorted(named)
         del facts["acceptance"]
     for name in ("replan_why", "no-new-plan", "avoid", "locks"):  # what was tried, or waited for, may be so once more
         facts.pop(name, None)

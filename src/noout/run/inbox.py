@@ -45,9 +45,15 @@ def refusal(m: Maintenance, message: Message) -> str:
             return _no_force_off(m)
         case MessageKind.CONFIRM if not isinstance(message.data.get("action"), str):
             return "it does not say which action is confirmed"
+        case MessageKind.RESUME if message.data.get("accept_differences") and not _differences(m):
+            return "the acceptance has named no difference that could be accepted"
         case MessageKind.ABORT if m.aborting:
             return "it is being aborted already"
     return ""
+
+
+def _differences(m: Maintenance) -> list[str]:
+    return list((m.facts.get("acceptance") or {}).get("differences") or ())
 
 
 def _no_hands_on(m: Maintenance, serial: str) -> str:

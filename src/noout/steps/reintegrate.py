@@ -16,6 +16,7 @@ from noout.steps.effects import Reconciler
 from noout.steps.step import Ask, Blocked, Decision, Finished, Note, Sight
 
 SOAK_S = 600.0
+ACCEPT = "noout resume {} --accept-differences"
 SOAKING = "the repaired node to prove itself before anything relies on it"
 
 
@@ -57,8 +58,15 @@ class Reintegrate(Reconciler):
         if answer["ok"]:
             return None
         remedy = "guests and data stay as they are; have it looked at again and resume (it is judged anew), or abort"
+        meant = f"mend it and resume (it is judged anew), or abort; if it is meant so: {ACCEPT.format(m.id)}"
         reasons = answer["reasons"] or ["it did not pass"]
-        return Blocked(tuple(Blocker("acceptance.failed", str(m.node), str(reason), remedy) for reason in reasons))
+        may_be_meant = answer.get("differences") or ()
+        return Blocked(
+            tuple(
+                Blocker("acceptance.failed", str(m.node), str(each), meant if each in may_be_meant else remedy)
+                for each in reasons
+            )
+        )
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
         """Nothing of its own: it only ever gave back. What it had not yet given back, the steps before it undo."""

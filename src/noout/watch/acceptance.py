@@ -23,6 +23,7 @@ class Acceptance:
 
     ``chance_old_fault_would_show`` is 1 - exp(-rate * soak so far) with the rate of the old episodes: below about
     0.95 a quiet soak proves little, which is what probation is for. ``notes``: what could not be checked.
+    ``differences``: those of the findings that an operator may declare to be meant so.
     """
 
     ok: bool
@@ -31,6 +32,7 @@ class Acceptance:
     chance_old_fault_would_show: float
     since: datetime | None = None
     notes: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
 
 
 def acceptance(
@@ -40,11 +42,12 @@ def acceptance(
     now: datetime,
     *,
     soak_s: float = SOAK_S,
+    known: frozenset[str] = frozenset(),
 ) -> Acceptance:
     """Judge a node from the polls since its power-on (``after``), against its last good observation (``before``).
 
     The soak begins with the first poll in which the node is on and every fan turns. A fan that stands still through
-    ``SPIN_UP_POLLS`` polls is a finding by itself.
+    ``SPIN_UP_POLLS`` polls is a finding by itself. ``known``: differences that an operator has accepted.
     """
     polls = [state for state in ordered(after) if state.at <= now]
     on = _since_power_on(polls)
@@ -56,12 +59,15 @@ def acceptance(
     until = began + timedelta(seconds=soak_s)
     findings = [*_fans(soak, before), *_log(soak, before, began, now), *_verdicts(soak, now)]
     differences, notes = _inventory(before, soak[-1])
+    differences = [each for each in differences if each not in known]
     findings = list(dict.fromkeys([*findings, *differences]))
     soaked_s = max(0.0, min((soak[-1].at - began).total_seconds(), soak_s))
     enough = now >= until and len(soak) > AFTER_GAP
     if now >= until and not enough:
         until = now + LOOK_AGAIN  # a soak that nobody looked at proves nothing
-    return Acceptance(enough and not findings, tuple(findings), until, chance(fault, soaked_s), began, tuple(notes))
+    likely = chance(fault, soaked_s)
+    ok = enough and not findings
+    return Acceptance(ok, tuple(findings), until, likely, began, tuple(notes), tuple(differences))
 
 
 def _without_the_past(state: HardwareState, began: datetime) -> HardwareState:

@@ -95,19 +95,28 @@ def _one_link(old: Link, new: Link) -> Said:
 
 
 def _passages(before: NodeInventory, after: NodeInventory) -> Said:
-    """``passed``: a packet of so many bytes with DF, each way between the node and every other one."""
+    """A packet of so many bytes with DF, each way between the node and every other; what is alike is said once."""
     if not before.passages:
         yield False, "whether large packets pass was not tried before the work: not compared"
     now = {(each.source, each.target, each.address): each for each in after.passages}
+    alike: dict[tuple[bool, bool, str, str], list[Passage]] = {}
     for old in before.passages:
         new = now.get((old.source, old.target, old.address))
-        way = f"{old.source} to {old.target} ({old.use}, {old.address})"
         if not old.packet_bytes:
-            yield False, f"{way}: no packet passed before the work: not compared"
+            said = "could not be tried" if old.packet_bytes is None else "no packet passed"
+            finding, text = False, f"{said} before the work: not compared"
         elif new is None:
-            yield False, f"{way}: not tried now, that node is away"
+            finding, text = False, "not tried now, that node is away"
         elif (new.packet_bytes or 0) < old.packet_bytes:
-            yield True, f"{way}: packets of {old.packet_bytes} bytes passed uncut before, {_at_most(new)} now"
+            finding, text = True, f"packets of {old.packet_bytes} bytes passed uncut before, {_at_most(new)} now"
+        else:
+            continue
+        alike.setdefault((finding, old.source == before.node.name, old.use, text), []).append(old)
+    for (finding, outward, use, text), ways in alike.items():
+        others = ", ".join(sorted({each.target if outward else each.source for each in ways}))
+        way = f"{before.node.name} to {others}" if outward else f"{others} to {before.node.name}"
+        addresses = {each.address for each in ways}
+        yield finding, f"{way} ({', '.join([use, *(addresses if len(addresses) == 1 else ())])}): {text}"
 
 
 def _at_most(passage: Passage) -> str:

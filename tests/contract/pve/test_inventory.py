@@ -56,7 +56,7 @@ async def test_a_node_says_all_of_it_and_a_healthy_one_comes_back_the_same(site:
 FAULTS = {
     "nic-renamed-after": "eno2: there before, not there now; enp65s0f1 has its address",
     "bond-half-after": "eno2 of bond0: up before, without a link now",
-    "mtu-wrong-after": "(corosync, 10.77.0.1): packets of 1500 bytes passed uncut before, nothing does now",
+    "mtu-wrong-after": "pve3 to pve1, pve2, pve4, pve5, pve6 (corosync): packets of 1500 bytes passed uncut before, n",
     "kernel-changed-after": "kernel: 6.14.11-4-pve before, 6.17.2-1-pve now",
     "clock-off-after": "its clock is ahead, by more than 0.5 s",
     "kvm-missing-after": "KVM: usable before, not now",

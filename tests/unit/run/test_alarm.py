@@ -1,0 +1,78 @@
+"""What is written down of the node before it goes: once, while it is up, and said where it says nothing."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from noout.domain.journal import Event, Kind
+from noout.domain.maintenance import Json, Maintenance, Observation
+from noout.run.alarm import mind_exposure
+from noout.run.context import Context
+from noout.run.fold import fold_one
+from noout.run.record import Record
+from tests.unit.steps.scene import T0, cluster, maintenance, seen
+
+
+class Book:
+    """A journal that is one maintenance."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.m: Maintenance = maintenance(**{"step": "hold-data", **changes})
+        self.facts: list[str] = []
+
+    async def write(self, kind: Kind, data: dict[str, Any]) -> None:
+        self.facts.append(data["name"])
+        self.m = fold_one(self.m, Event(self.m.id, self.m.seq + 1, T0, kind, data, "noout", ""))
+
+
+class Asked:
+    """A context of which only the inventory is asked."""
+
+    def __init__(self, told: Json) -> None:
+        self.told, self.times = told, 0
+
+    async def inventory(self, m: Maintenance, seen: Observation) -> Json:
+        self.times += 1
+        return self.told
+
+
+async def minded(book: Book, asked: Asked, state: Observation | None = None) -> Book:
+    await mind_exposure(cast(Context, asked), cast(Record, book), state or seen(cluster()))
+    return book
+
+
+async def test_it_is_asked_once_as_the_data_is_about_to_be_held() -> None:
+    asked, book = Asked({"kernel": "6.14"}), Book()
+    for _ in range(3):
+        await minded(book, asked)
+    assert asked.times == 1
+    assert book.m.facts["inventory"] == {"kernel": "6.14"}
+    assert "caution" not in book.facts
+
+
+async def test_where_it_says_nothing_that_is_a_caution_and_no_hindrance() -> None:
+    asked, book = Asked(None), Book()
+    for _ in range(3):
+        await minded(book, asked)
+    assert asked.times == 1
+    assert [each.code for each in book.m.cautions if each.code.startswith("comeback")] == ["comeback.unread"]
+    assert not book.m.blockers
+
+
+@pytest.mark.parametrize(
+    ("changes", "offline"),
+    [
+        ({"step": "evacuate"}, ()),
+        ({"step": "repair"}, ()),
+        ({"node_off_at": T0}, ()),
+        ({"aborting": True}, ()),
+        ({}, ("pve3",)),
+    ],
+)
+async def test_not_before_and_not_once_it_is_going(changes: dict[str, Any], offline: tuple[str, ...]) -> None:
+    asked = Asked({"kernel": "6.14"})
+    book = await minded(Book(**changes), asked, seen(cluster(offline=offline)))
+    assert asked.times == 0
+    assert "inventory" not in book.facts
