@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -114,3 +115,24 @@ async def test_nothing_sticks_out_and_every_target_is_large_enough(browser: Brow
             box = await target.bounding_box()
             if box is not None:
                 assert min(box["width"], box["height"]) >= 44, await target.get_attribute("aria-label")
+
+
+async def test_close_up_now_says_why_and_asks_for_nothing_but_the_sign_off(browser: Browser) -> None:
+    world = World()
+    token = await link(world)
+    world.make_safe()
+    stake = ["one more mon lost: all storage stops", "one more host with data lost: writes to pool rbd stop"]
+    world.m = replace(world.m, facts={"exposure": stake})
+    async with serving(world) as base:
+        page = await (await browser.new_context(viewport=PHONE)).new_page()  # type: ignore[arg-type]
+        await page.goto(f"{base}/w/{token}")
+        await sees(page, "NODE OFF", "DATA HELD")
+        await expect(page.get_by_text("one more mon lost: all storage stops")).to_be_visible()
+        world.m = replace(world.m, closing_up="osd.12 on another host is down", urgent=True)
+        await page.reload()
+        await sees(page, "CLOSE UP NOW")
+        await expect(page.get_by_text("Something else failed: osd.12 on another host is down")).to_be_visible()
+        if where := os.environ.get("NOOUT_SCREENSHOTS"):
+            await page.screenshot(path=f"{where}/close-up.png")
+        await page.get_by_role("button", name="Hands clear: sign off").click()
+        await expect(page.get_by_text("You signed off. Stay near until")).to_be_visible()
