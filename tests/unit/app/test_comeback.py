@@ -106,6 +106,7 @@ async def test_a_difference_fails_it_also_when_the_node_goes_back_unrepaired() -
 async def test_a_node_that_has_just_booted_is_given_a_minute_and_accepted_by_nothing_meanwhile() -> None:
     world = World(OTHER, now=ON + timedelta(seconds=59))
     assert (await world.judge(back())).ok is None
+    assert await world.comeback.after(back(), ALL, last=True) is None, "not even by a soak that is over by then"
     world.now = ON + timedelta(seconds=60)
     assert (await world.judge(back())).ok is False
 
