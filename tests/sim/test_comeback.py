@@ -46,6 +46,8 @@ def test_a_wrong_mtu_keeps_the_osds_down_until_it_is_mended() -> None:
         ceph = cluster.ceph
         assert ceph is not None
         own = [osd for osd in ceph.osds.values() if osd.host == NODE.name]
+        stays = cluster.guests[106]  # holds a device of the node
+        assert stays.onboot
         laws.fault(cluster, "mtu-wrong-after", node=NODE.name)
 
         async def operator() -> None:
@@ -61,7 +63,9 @@ def test_a_wrong_mtu_keeps_the_osds_down_until_it_is_mended() -> None:
             await sim.until(lambda m: m.seq > seq and bool(m.blockers))
             assert ceph.crush_node_flags[NODE.name] == {"noout", "noup"}, "nothing was mended: it fails again"
             assert not any(osd.up for osd in own)
-            assert not [guest for guest in cluster.guests.values() if guest.node == NODE.name and guest.has_process]
+            assert stays.node == NODE.name
+            assert not stays.has_process, "no guest starts before the acceptance"
+            assert not stays.onboot
             laws.clear_fault(cluster, "mtu-wrong-after", node=NODE.name)
             await sim.say(MessageKind.RESUME)
 
@@ -71,6 +75,8 @@ def test_a_wrong_mtu_keeps_the_osds_down_until_it_is_mended() -> None:
         assert all(osd.up for osd in own)
         assert not ceph.crush_node_flags.get(NODE.name)
         assert m.facts["acceptance"]["differences"] == []
+        assert stays.has_process
+        assert stays.onboot
         honest_journal(await sim.events())
 
     run_virtual(play())

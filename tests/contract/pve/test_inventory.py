@@ -114,7 +114,7 @@ def test_names_members_and_mtu_are_read_from_the_configuration() -> None:
 
 def test_packets_go_where_the_node_and_another_meet_and_where_ceph_and_corosync_are() -> None:
     links = (Link("vmbr0", "bridge", addresses=("10.0.0.3/24",)), Link("lo", "loopback", addresses=("10.9.9.3/32",)))
-    peers = {"pve1": ["10.0.0.1/24", "192.168.7.1/24"], "pve2": []}
+    peers = {"pve1": ["10.0.0.1/24", "192.168.7.1/24", "auto"], "pve2": []}
     corosync = {"pve3": frozenset({"10.0.0.3"}), "pve2": frozenset({"10.5.5.2"})}
     ceph = {"pve1": frozenset({"10.9.9.1"}), "pve3": frozenset({"10.9.9.3"}), "pve7": frozenset({"10.9.9.7"})}
     assert meeting_places("pve3", links, peers, corosync, ceph) == {

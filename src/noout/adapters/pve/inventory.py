@@ -260,6 +260,14 @@ def _address(text: Any) -> bool:
     return True
 
 
+def _place(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
+    """An address with its network; None for what is none ("auto", a typing error in the configuration)."""
+    try:
+        return ipaddress.ip_interface(text)
+    except ValueError:
+        return None
+
+
 def meeting_places(
     node: str,
     links: Iterable[Link],
@@ -269,13 +277,13 @@ def meeting_places(
 ) -> dict[str, dict[str, str]]:
     """Node -> address -> what for: every network in which the node and a peer both have an address, and whatever
     corosync and Ceph use."""
-    own = [(ipaddress.ip_interface(text), link.name) for link in links for text in link.addresses]
+    own = [(place, link.name) for link in links for text in link.addresses if (place := _place(text)) is not None]
     found: dict[str, dict[str, str]] = {}
     for peer, texts in of_peers.items():
         for text in texts:
-            theirs = ipaddress.ip_interface(text)
-            name = next((name for mine, name in own if mine.network == theirs.network), "")
-            if name:
+            theirs = _place(text)
+            name = next((name for mine, name in own if theirs is not None and mine.network == theirs.network), "")
+            if name and theirs is not None:
                 found.setdefault(peer, {})[str(theirs.ip)] = name
     met = {name for places in found.values() for name in places.values()}
     found[node] = {str(mine.ip): name for mine, name in own if name in met}
