@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noout.lab.scenarios import ScenarioError, build, load, names
+from noout.lab.world.after import AFTER
 from noout.lab.world.faults import MIGRATION_KINDS
 from noout.lab.world.kernel import LawError
 from noout.lab.world.laws import Laws
@@ -267,7 +268,21 @@ def test_the_remaining_faults_set_what_they_say_and_clear_it() -> None:
         assert not on(), name
     tested = {"fan-flapping", "migration", "node-dies", "osd-will-not-return", "bmc-lies", "dimm-missing-after"}
     tested |= {"shutdown-ignored", "node-hangs"}
+    tested |= set(AFTER)  # with what noout makes of each: tests/contract/pve/test_inventory.py
     assert set(play.laws.fault_names) == set(cases) | tested
+
+
+@pytest.mark.parametrize("name", sorted(AFTER))
+def test_a_node_comes_back_otherwise_only_while_the_fault_is_on(name: str) -> None:
+    play = Play()
+    node, was = play.c.nodes["pve3"], repr(play.c.nodes["pve3"])
+    play.laws.fault(play.c, name, node="pve3")
+    assert repr(node) == was, "not before its next power-on"
+    play.laws.clear_fault(play.c, name, node="pve3")
+    play.laws.power_cut(play.c, "pve3")
+    play.laws.power_on(play.c, "pve3")
+    assert (node.ports, node.ports_down, node.path_mtu, node.hvm) == (["eno1", "eno2"], [], 9000, True)
+    assert (node.kernel, node.clock_ahead, node.disks_lost) == ("6.14.11-4-pve", 0.0, 0)
 
 
 @pytest.mark.parametrize(
