@@ -20,7 +20,11 @@ def next_action(state: Maintenance) -> bool:
     return bool(state.waiting_for and state.needs)
 
 
-@pytest.mark.parametrize("name", scenario.names())
+QUICK = {"fan-still-flapping", "flag-left-by-others", "restart-not-told", "task-ok-customer-down"}
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in scenario.names()]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_scenario(name: str) -> None:
     told_of = scenario.load(name)
     expect = told_of.expect

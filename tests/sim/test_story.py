@@ -153,6 +153,7 @@ def test_a_migration_that_stands_still_is_sent_elsewhere_and_at_last_blocks_the_
     run_virtual(play())
 
 
+@pytest.mark.slow
 def test_lost_answers_and_a_failing_api_change_nothing_but_the_time() -> None:
     async def play() -> None:
         sim = story("api-troubles")
@@ -214,6 +215,7 @@ def test_a_guest_that_answers_no_more_stops_the_run_until_somebody_says_so() -> 
     run_virtual(play())
 
 
+@pytest.mark.slow
 def test_noout_of_others_serves_but_is_not_ours() -> None:
     async def play() -> None:
         sim = story()
@@ -401,7 +403,7 @@ def pending(m: Maintenance, verb: str) -> bool:
     return any(each.action.verb == verb for each in m.pending)
 
 
-QUICK = ("when noout is set", "when the node is off", "on the way home")
+QUICK = ("when the node is off",)
 
 
 @pytest.mark.parametrize(
@@ -456,6 +458,7 @@ def test_a_guest_that_shuts_down_after_an_abort_is_started_again() -> None:
     run_virtual(play())
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_maintenance_do_nothing_twice() -> None:
     """A zombie of an older process: both observe, but only who writes the intent may act."""
 

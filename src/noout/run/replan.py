@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from noout.domain.cluster import GuestId
-from noout.domain.maintenance import Maintenance, Move, MoveKind, NodeLoad, Plan
+from noout.domain.cluster import GuestId, NodeId
+from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, NodeLoad, Plan
+from noout.steps import actions
+from noout.steps.evacuate import MOVE_VERBS
 from noout.steps.whereabouts import away, homes
 
 
@@ -34,6 +36,11 @@ def _returns(new: Plan, m: Maintenance, down: set[GuestId]) -> tuple[Move, ...]:
     ]
     named = {move.guest for move in ordered}
     before = {move.guest: move for move in (m.plan.returns if m.plan else ())}
+    for action in _on_its_way(m):
+        guest, there = actions.guest_id(action), NodeId(m.node.cluster, str(action.args["target"]))
+        if guest not in named and guest in before:
+            named.add(guest)
+            ordered.append(replace(before[guest], source=there, after=()))
     for moved in reversed(m.moved):
         guest = moved.guest
         if guest not in placed or guest in named or moved.homeward or moved.target is None:
@@ -44,6 +51,13 @@ def _returns(new: Plan, m: Maintenance, down: set[GuestId]) -> tuple[Move, ...]:
         ordered.append(replace(known, source=moved.target, target=home, after=()))
     stopped = [move for guest, move in before.items() if guest in down and move.kind is MoveKind.SHUTDOWN]
     return (*ordered, *stopped)
+
+
+def _on_its_way(m: Maintenance) -> list[Action]:
+    """Moves that are asked for and not seen to be over, or may still come: a guest that has just arrived is neither
+    on the node, for the new plan to see, nor among those we are known to have moved."""
+    asked = [*m.pending, *(each.pending for each in m.doubted)]
+    return [each.action for each in reversed(asked) if each.action.verb in MOVE_VERBS]
 
 
 def _as_it_was(load: NodeLoad, old: Plan) -> NodeLoad:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from noout.app.byhand import begun, finish, undo
 from noout.app.runbook import Section, as_shell, runbook
 from noout.codec import encode
@@ -81,6 +83,7 @@ def by_hand(m: Maintenance, sections: Sequence[Section], events: Sequence[Event]
     return [line for line in finish(m, sections, events, None) if not line.startswith("#")]
 
 
+@pytest.mark.slow
 def test_what_is_left_shrinks_to_nothing() -> None:
     async def play() -> None:
         sim = story()

@@ -8,7 +8,8 @@ from noout.domain.cluster import GuestId
 from noout.domain.maintenance import Moved, MoveKind
 from noout.domain.reasons import Blocker
 from noout.run.replan import keeping_what_is_done
-from tests.unit.steps.scene import T0, maintenance, move, node, owning, plan
+from noout.steps import actions
+from tests.unit.steps.scene import T0, guest, maintenance, move, node, owning, pending, plan
 
 
 def moved(vmid: int, source: str, target: str | None, *, homeward: bool = False) -> Moved:
@@ -52,3 +53,13 @@ def test_a_node_may_hold_again_what_it_held_at_first() -> None:
     kept = keeping_what_is_done(plan(), maintenance(plan=first))
     assert {load.before_bytes for load in kept.loads} == {99}
     assert kept.parent == first.id
+
+
+def test_a_guest_that_has_just_arrived_and_was_not_yet_seen_to_comes_home_too() -> None:
+    """HA has it on its target, still locked: the new plan does not find it on the node, and no move is on record."""
+    going = pending(actions.move("evacuate", move(100, "pve1", ha=True), guest(100, ha=True)))
+    m = maintenance(plan=OLD, moved=(moved(101, "pve3", "pve2"),), pending=(going,))
+    new = plan(move(102, "pve4"), returns=(move(102, "pve3", "pve4"),))
+    assert ways(keeping_what_is_done(new, m).returns) == [
+        (102, "pve4", "pve3"), (100, "pve1", "pve3"), (101, "pve2", "pve3"),
+    ]  # fmt: skip
