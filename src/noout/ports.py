@@ -135,6 +135,10 @@ class Hypervisor(Protocol):
         """How HA places and rebalances: datacenter.cfg's ``crs``; "" unsets it."""
         ...
 
+    async def set_cluster_noout(self, on: bool) -> None:
+        """Ceph's flag for the whole cluster; for one host there is no way through this API."""
+        ...
+
 
 class CephCluster(Protocol):
     async def observe(self) -> CephState: ...

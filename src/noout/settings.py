@@ -174,6 +174,7 @@ class PolicySettings(_Table):
     canary: Literal["return", "wait"] = "return"
     soak_s: float = Field(default=600, gt=0)
     hold_limit_h: float = Field(default=4, gt=0)
+    cluster_noout: bool = False
     probation_days: float = Field(default=7, gt=0)
     watch_every_s: float = Field(default=60, gt=0)
     show_estimates: bool = False

@@ -18,7 +18,7 @@ from noout.steps import actions, media
 STEP = "by-hand"
 # What is given back, in the order in which that is safe; the rest of the ledger follows in the order it was taken.
 RELEASE_ORDER = (
-    "mon-stopped", "noup", "osd-stopped", "noout", "maintenance-mode", "ha-rule", "led", "onboot", "guest-down",
+    "mon-stopped", "noup", "osd-stopped", "noout", "cluster-noout", "maintenance-mode", "ha-rule", "led", "onboot", "guest-down",
 )  # fmt: skip
 # What may make HA move guests by itself comes after the way home; so does an ISO that only the node itself can read.
 LAST = ("failback", "rebalancer", media.OWNED)
@@ -32,6 +32,8 @@ def release_command(owned: Owned, node: NodeId, guests: Sequence[Guest]) -> str:
     match owned.kind:
         case "noout" | "noup":
             return actions.unset_flag(STEP, owned.kind, subject).command
+        case "cluster-noout":
+            return actions.cluster_noout(STEP, node.cluster, False).command
         case "osd-stopped" | "mon-stopped":
             return actions.service(STEP, node, "start", subject).command
         case "maintenance-mode":
@@ -71,7 +73,7 @@ def undo(state: Maintenance, cluster: ClusterState | None = None) -> list[str]:
     kinds = {kind: position for position, kind in enumerate(RELEASE_ORDER)}
     ours = sorted(state.owned, key=lambda each: (kinds.get(each.kind, len(kinds)), each.since))
     for owned in (each for each in ours if each.kind not in LAST):
-        if owned.kind == "noout":
+        if owned.kind in ("noout", "cluster-noout"):
             commands.append("# ceph pg stat: wait until every PG is active+clean")
         commands.append(release_command(owned, node, guests))
     there = {guest.id: guest.node for guest in cluster.guests} if cluster is not None else {}

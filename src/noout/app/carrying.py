@@ -105,7 +105,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         accept=accept,
         silent=silent,
         answered=answered,
-        rules=Rules(found.policy.lock_wait_s, chosen.canary, chosen.hold_limit_h * 3600),
+        rules=Rules(found.policy.lock_wait_s, chosen.canary, chosen.hold_limit_h * 3600, chosen.cluster_noout),
         frozen=frozen,
         page=partial(page, found),
         inventory=comeback.before,

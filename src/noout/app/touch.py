@@ -137,7 +137,7 @@ def _data(m: Maintenance, sight: Sight, now: datetime) -> TouchFact:
         return TouchFact("data", True, "No data to hold", "Ceph keeps none on it", now)
     if m.healing:
         return TouchFact("data", True, "Data heals elsewhere", "by an operator's decision", now)
-    ours = next((owned for owned in m.owned if owned.kind == "noout"), None)
+    ours = next((owned for owned in m.owned if owned.kind in ("noout", "cluster-noout")), None)
     if sight.ceph is None or not _fresh(sight.ceph.at, now):
         text = "Data was held" if ours is not None else "Data: not known"
         return TouchFact("data", None, text, "Ceph was not read just now", ours.since if ours is not None else None)
@@ -146,7 +146,8 @@ def _data(m: Maintenance, sight: Sight, now: datetime) -> TouchFact:
         why = "somebody took noout away" if ours is not None else "noout comes after the last guest"
         return TouchFact("data", False, "Data is NOT held", why, sight.ceph.at)
     whose = "" if ours is not None else ", set by others"
-    return TouchFact("data", True, "Data is held", f"noout on host {host}{whose}, read back", sight.ceph.at)
+    where = f"on host {host}" if "noout" in sight.ceph.host_flags.get(host, frozenset()) else "for the whole cluster"
+    return TouchFact("data", True, "Data is held", f"noout {where}{whose}, read back", sight.ceph.at)
 
 
 def _led(sight: Sight, now: datetime) -> TouchFact:

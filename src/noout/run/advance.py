@@ -67,7 +67,7 @@ NOTES_MAX = 20  # decisions in one advance that only write something down: more 
 
 def story(soak_s: float, rules: Rules = RULES) -> tuple[Step, ...]:
     """The steps, top to bottom."""
-    return (Evacuate(rules), Dispatch(), HoldData(), Repair(rules), Reintegrate(soak_s), Homecoming(rules))
+    return (Evacuate(rules), Dispatch(), HoldData(rules), Repair(rules), Reintegrate(soak_s), Homecoming(rules))
 
 
 async def advance(ctx: Context, maintenance: str) -> Wait | None:

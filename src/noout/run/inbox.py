@@ -110,6 +110,8 @@ def _no_word_on_the_hold(m: Maintenance, message: Message) -> str:
         hours = message.data.get("hours")
         if not isinstance(hours, int | float) or not 0 < hours <= EXTEND_H_MAX:
             return f"hours is {hours!r}: give more than 0 and at most {EXTEND_H_MAX:g}"
-    if message.kind == MessageKind.LET_HEAL and not any(own.kind in ("noout", "osd-stopped") for own in m.owned):
+    if message.kind == MessageKind.LET_HEAL and not any(
+        own.kind in ("noout", "cluster-noout", "osd-stopped") for own in m.owned
+    ):
         return "this maintenance holds no data that could heal"
     return ""

@@ -154,6 +154,15 @@ def unset_flag(step: str, flag: str, host: str) -> Action:
     )  # fmt: skip
 
 
+def cluster_noout(step: str, cluster: str, on: bool) -> Action:
+    """Where host flags are refused: the whole cluster's noout, which Proxmox VE's API can set."""
+    return Action(
+        step, "set-cluster-noout" if on else "unset-cluster-noout", cluster,
+        "Set noout for the whole cluster: host flags are refused" if on else "Release noout of the whole cluster",
+        f"pvesh set /cluster/ceph/flags/noout --value {int(on)}",
+    )  # fmt: skip
+
+
 def service(step: str, node: NodeId, action: str, name: str) -> Action:
     """``action`` start | stop, ``name`` "osd.3" or "mon.pve3"."""
     what = name.split(".", 1)[0]

@@ -49,6 +49,9 @@ def keep_held(step: str, m: Maintenance, seen: Observation) -> Decision | None:
     host = checks.crush_host(m)
     if host is None or seen.ceph is None or any(osd.up for osd in checks.osds_of_node(m, seen)):
         return None
+    if owns(m, "cluster-noout") and not m.healing and "noout" not in seen.ceph.flags:
+        action = actions.cluster_noout(step, m.node.cluster, True)
+        return attempt(m, seen, action, code="ceph.flag", remedy="see who clears it, then resume")
     accepted = (m.facts.get("acceptance") or {}).get("ok")
     rushed = m.urgent and m.node_on_at is not None  # the OSDs come up without waiting for the acceptance
     for flag in (*(() if m.healing else ("noout",)), *(() if accepted or rushed else ("noup",))):
@@ -84,7 +87,7 @@ def release_data(step: str, m: Maintenance, seen: Observation) -> Decision | Non
         return attempt(
             m, seen, actions.unset_flag(step, "noup", host), code="ceph.flag", remedy="release it by hand, then resume"
         )
-    touched = m.node_off_at is not None or owns(m, "osd-stopped") or owns(m, "noout", host)
+    touched = m.node_off_at is not None or any(owns(m, kind) for kind in ("osd-stopped", "noout", "cluster-noout"))
     if touched and (decision := _osds_back(step, m, seen, host)) is not None:
         return decision
     if touched and not seen.ceph.all_clean:
@@ -93,6 +96,9 @@ def release_data(step: str, m: Maintenance, seen: Observation) -> Decision | Non
         return attempt(
             m, seen, actions.unset_flag(step, "noout", host), code="ceph.flag", remedy="release it by hand, then resume"
         )
+    if owns(m, "cluster-noout"):
+        action = actions.cluster_noout(step, m.node.cluster, False)
+        return attempt(m, seen, action, code="ceph.flag", remedy="release it by hand, then resume")
     return None
 
 

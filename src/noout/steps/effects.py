@@ -69,6 +69,22 @@ def _flag_is_unset(pending: Pending, m: Maintenance, seen: Observation) -> Verdi
     return within(30, pending, seen, f"{flag} still shows in the OSD map")
 
 
+def _set_cluster_noout(on: bool) -> Do:
+    async def do(action: Action, seen: Observation, site: Site) -> None:
+        await site.hypervisor.set_cluster_noout(on)
+
+    return do
+
+
+def _cluster_noout(on: bool) -> Look:
+    def look(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
+        if seen.ceph is not None and ("noout" in seen.ceph.flags) is on:
+            return Verified({"read_back": f"the OSD map has {'' if on else 'no '}noout"})
+        return within(30, pending, seen, f"noout {'does not show' if on else 'still shows'} in the OSD map")
+
+    return look
+
+
 async def _fail_mgr(action: Action, seen: Observation, site: Site) -> None:
     await _ceph(site).fail_mgr()
 
@@ -186,6 +202,8 @@ EFFECTS: dict[str, Effect] = {
     "fail-mds": Effect(_fail_mds, _mds_changed),
     "set-noout": Effect(_set_flag, _flag_is_set, takes="noout"),
     "unset-noout": Effect(_unset_flag, _flag_is_unset, releases="noout"),
+    "set-cluster-noout": Effect(_set_cluster_noout(True), _cluster_noout(True), takes="cluster-noout"),
+    "unset-cluster-noout": Effect(_set_cluster_noout(False), _cluster_noout(False), releases="cluster-noout"),
     "set-noup": Effect(_set_flag, _flag_is_set, takes="noup"),
     "unset-noup": Effect(_unset_flag, _flag_is_unset, releases="noup"),
     "stop-mon": Effect(_service("stop"), _mon(False), takes="mon-stopped"),

@@ -12,6 +12,7 @@ from noout.domain.reasons import Blocker, Caution
 from noout.steps import actions, checks, cordon
 from noout.steps.bring_back import keep_held, release_data, start_again
 from noout.steps.effects import Reconciler, has_flag
+from noout.steps.rules import RULES, Rules
 from noout.steps.step import (
     Back,
     Blocked,
@@ -22,6 +23,7 @@ from noout.steps.step import (
     Sight,
     attempt,
     blocked,
+    exhausted,
     is_pending,
     owns,
 )  # fmt: skip
@@ -32,6 +34,9 @@ MONS_SETTLE_S = 20.0  # a new quorum was measured to take 15 s; the list of its 
 class HoldData(Reconciler):
     name = "hold-data"
     sees: frozenset[Sight] = frozenset({"hardware", "ok-to-stop"})
+
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
 
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
         if strays := checks.strays(m, seen):
@@ -106,7 +111,7 @@ class HoldData(Reconciler):
     def _hold(self, m: Maintenance, seen: Observation) -> Decision | None:
         """The next thing to take; None when all is taken and seen to be so."""
         osds, host = checks.osds_of_node(m, seen), checks.crush_host(m) or ""
-        if osds and (decision := self._flag(m, seen, "noout", host)) is not None:
+        if osds and (decision := self._noout(m, seen, host)) is not None:
             return decision
         mon = checks.mon_of_node(m, seen)
         if mon is not None and seen.ceph is not None:
@@ -118,7 +123,31 @@ class HoldData(Reconciler):
         for osd in osds:
             if (decision := self._stop(m, seen, f"osd.{osd.id}", osd.up)) is not None:
                 return decision
-        return self._flag(m, seen, "noup", host) if osds else None
+        return self._noup(m, seen, host) if osds else None
+
+    def _noout(self, m: Maintenance, seen: Observation, host: str) -> Decision | None:
+        """For the host; only where that is refused and policy says so, for the whole cluster, with what that costs."""
+        refused = exhausted(m, actions.set_flag(self.name, "noout", host).key) and not has_flag(seen, host, "noout")
+        if not (refused and self.rules.cluster_noout) or seen.ceph is None:
+            return self._flag(m, seen, "noout", host)
+        if "noout" in seen.ceph.flags and not owns(m, "cluster-noout"):
+            return _note_foreign(m, "noout", "the whole cluster")
+        if "noout" not in seen.ceph.flags:
+            action = actions.cluster_noout(self.name, m.node.cluster, True)
+            return attempt(m, seen, action, code="ceph.flag", remedy="see `ceph health detail`, then resume")
+        said = (
+            "noout is set for the whole cluster, as host flags are refused: an OSD that fails anywhere stays in too, "
+        )
+        remedy = "let noout set flags for one host (docs/how-to/give-access-to-ceph.md)"
+        return _once(m, Caution("ceph.cluster-noout", m.node.cluster, said + "and nothing heals meanwhile", remedy))
+
+    def _noup(self, m: Maintenance, seen: Observation, host: str) -> Decision | None:
+        """For the host alone: for the whole cluster it would keep every OSD down that restarts anywhere."""
+        refused = exhausted(m, actions.set_flag(self.name, "noup", host).key) and not has_flag(seen, host, "noup")
+        if not (refused and owns(m, "cluster-noout")):
+            return self._flag(m, seen, "noup", host)
+        said = f"noup could not be set for host {host}: its OSDs start at power-on, before the repair is accepted"
+        return _once(m, Caution("ceph.no-noup", host, said, "look at the node's links before it is switched on"))
 
     def _unsettled_s(self, m: Maintenance, seen: Observation) -> float:
         """How long it still takes until the mons have surely agreed to go on without the one we stopped."""
@@ -166,3 +195,8 @@ def _note_foreign(m: Maintenance, flag: str, where: str) -> Decision | None:
         return None
     said = f"{flag} was already set for {where}, not by this maintenance: it will stay set"
     return Note("caution", encode(Caution(code, where, said, "find out who set it; it is theirs to clear")))
+
+
+def _once(m: Maintenance, caution: Caution) -> Note | None:
+    known = any((each.code, each.subject) == (caution.code, caution.subject) for each in m.cautions)
+    return None if known else Note("caution", encode(caution))

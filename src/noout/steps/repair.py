@@ -78,14 +78,15 @@ class Repair(Reconciler):
     def _heal(self, m: Maintenance, seen: Observation) -> Decision | None:
         """An operator let Ceph heal: noout goes, once the survivors are seen to have room. noup stays."""
         host = checks.crush_host(m)
-        if not m.healing or m.closing_up or host is None or not owns(m, "noout", host):
+        held = host is not None and (owns(m, "noout", host) or owns(m, "cluster-noout"))
+        if not m.healing or m.closing_up or host is None or not held:
             return None
         if blockers := may_heal(m, seen):
             return Blocked(blockers)
-        return attempt(
-            m, seen, actions.unset_flag(self.name, "noout", host), code="ceph.flag",
-            remedy="release it by hand, then resume",
-        )  # fmt: skip
+        action = actions.unset_flag(self.name, "noout", host)
+        if owns(m, "cluster-noout"):
+            action = actions.cluster_noout(self.name, m.node.cluster, False)
+        return attempt(m, seen, action, code="ceph.flag", remedy="release it by hand, then resume")
 
     def _switch_off(self, m: Maintenance, seen: Observation, power: Power) -> Decision:
         """Every permission is looked at again in the very step that acts on it."""

@@ -13,11 +13,13 @@ PASSING_LOCKS = frozenset({"backup", "snapshot", "snapshot-delete", "clone", "mi
 class Rules:
     """``lock_wait_s``: how long a guest's lock is waited for. ``canary``: what becomes of a guest whose service does
     not answer where it was moved to: it goes back by itself ("return"), or stays until a person decides ("wait").
-    ``hold_limit_s``: how long a node may be away with its data held before people are asked to decide."""
+    ``hold_limit_s``: how long a node may be away with its data held before people are asked to decide.
+    ``cluster_noout``: where host flags are refused, noout may be set for the whole cluster instead."""
 
     lock_wait_s: float = 3600.0
     canary: Literal["return", "wait"] = "return"
     hold_limit_s: float = 4 * 3600.0
+    cluster_noout: bool = False
 
 
 RULES = Rules()

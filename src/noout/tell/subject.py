@@ -14,6 +14,7 @@ from noout.domain.maintenance import Maintenance, Moved, MoveKind, Phase
 
 # A pause of a live move up to this is what a live move is; a longer one is an interruption we must answer for.
 PROMISED_S = 2.0
+NOOUT = frozenset({"noout", "cluster-noout"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +138,8 @@ def make_subject(
 ) -> Subject:
     """Everything of this customer, and nothing of another's."""
     own = {guest.id: guest for guest in guests if customer.owns(guest) and not guest.template}
-    held = [event.at for event in events if event.kind == Kind.OWNED and event.data.get("kind") == "noout"]
-    released = [event.at for event in events if event.kind == Kind.RELEASED and event.data.get("kind") == "noout"]
+    held = [event.at for event in events if event.kind == Kind.OWNED and event.data.get("kind") in NOOUT]
+    released = [event.at for event in events if event.kind == Kind.RELEASED and event.data.get("kind") in NOOUT]
     return Subject(
         m=m,
         guests=tuple(sorted(own.values(), key=lambda guest: (guest.name, guest.id))),

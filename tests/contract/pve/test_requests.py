@@ -96,6 +96,10 @@ class Visit:
         await self.hypervisor.set_crs("ha=basic,ha-rebalance-on-start=0")
         await self.hypervisor.set_crs("")
 
+    async def cluster_noout(self) -> None:
+        await self.hypervisor.set_cluster_noout(True)
+        await self.hypervisor.set_cluster_noout(False)
+
     def calls(self) -> dict[str, Callable[[], Awaitable[Any]]]:
         """By the adapter's method, in an order that works out."""
         do = self.hypervisor
@@ -116,6 +120,7 @@ class Visit:
             "start_guest": lambda: do.start_guest(self.guest(106)),
             "set_failback": lambda: do.set_failback(self.guest(100), False),
             "set_crs": self.balance,
+            "set_cluster_noout": self.cluster_noout,
             "maintenance_mode": self.modes,
             "ceph_service": lambda: do.ceph_service(PVE3, "stop", "osd.7"),
             "shutdown_node": lambda: do.shutdown_node(PVE3),

@@ -169,6 +169,9 @@ class PveHypervisor:
         form = {"crs": value} if value else {"delete": "crs"}
         await self._client.effect("PUT", "/cluster/options", **form)
 
+    async def set_cluster_noout(self, on: bool) -> None:
+        await self._client.effect("PUT", "/cluster/ceph/flags/noout", value=on)
+
     async def _others(self, node: NodeId) -> Sequence[NodeId]:
         """Online nodes, ``node`` itself last."""
         _, members = parse.membership(await self._client.get("/cluster/status"))
