@@ -18,7 +18,8 @@ from noout.steps import actions, media
 STEP = "by-hand"
 # What is given back, in the order in which that is safe; the rest of the ledger follows in the order it was taken.
 RELEASE_ORDER = (
-    "mon-stopped", "noup", "osd-stopped", "noout", "cluster-noout", "maintenance-mode", "ha-rule", "led", "onboot", "guest-down",
+    "mon-stopped", "noup", "osd-stopped", "noout", "cluster-noout", "maintenance-mode", "ha-rule", "led", "onboot",
+    "guest-down",
 )  # fmt: skip
 # What may make HA move guests by itself comes after the way home; so does an ISO that only the node itself can read.
 LAST = ("failback", "rebalancer", media.OWNED)
