@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from noout.codec import decode, encode
 from noout.domain.cluster import NodeId
@@ -99,8 +99,13 @@ class Watcher:
     async def run(self) -> None:
         """Poll until cancelled. One failed round is logged and the next one tried: the watch never stops."""
         while True:
+            began = self.clock.now()
             try:
                 await self.poll()
             except NooutError as error:
                 log.warning("watch: %s", error)
-            await self.clock.sleep(self.every_s)
+            await self.until_next(began)
+
+    async def until_next(self, began: datetime) -> None:
+        """Wait until a round that began then is ``every_s`` old: slow BMCs make no round later than it must be."""
+        await self.clock.sleep(max(0.0, self.every_s - (self.clock.now() - began).total_seconds()))

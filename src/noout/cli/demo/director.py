@@ -122,7 +122,7 @@ class Director:
         watcher, clock = self.watcher, self.found.clock
         limit = clock.now() + timedelta(seconds=NOTICE_S_MAX)
         seen = ""
-        while clock.now() < limit:
+        while (began := clock.now()) < limit:
             health = await watcher.poll()
             mine = next(each for each in health if each.node == self.script.node)
             why = next((each.why for each in mine.verdicts if each.sensor == self.script.fan), "")
@@ -133,7 +133,7 @@ class Director:
             if why != seen and any(each.episodes for each in mine.verdicts):
                 self.say(f"watch: {why}")
                 seen = why
-            await clock.sleep(watcher.every_s)
+            await watcher.until_next(began)
         raise Broken(f"{self.script.fan} was not noticed within {NOTICE_S_MAX / 3600:.0f} h")
 
     async def _carry_out(self, fault: Fault, plan: Plan) -> Maintenance:
