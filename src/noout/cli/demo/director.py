@@ -29,6 +29,7 @@ from noout.domain.hardware import Fault
 from noout.domain.maintenance import Json, Maintenance, Mode, Plan
 
 NOTICE_S_MAX = 3 * 3600.0
+NOTICE_EVERY_S = 60.0
 RUN_S_MAX = 4 * 3600.0
 STUCK_S_MAX = 900.0  # a run that asks for an operator so long will not go on by itself: the demo has none
 
@@ -39,8 +40,9 @@ class Script:
 
     node: NodeId
     fan: str = "FAN3B"
-    stops_per_hour: float = 60.0
-    stop_s: float = 20.0
+    # Far enough apart to be told from each other (one within 90 s of another counts as the same), often enough to see.
+    stops_per_hour: float = 30.0
+    stop_s: float = 15.0
     repairs: tuple[str, ...] = ("clean_fans", "reseat_connector")
     also: tuple[dict[str, Json], ...] = ()
 
@@ -90,7 +92,9 @@ class Director:
         began = clock.now()
         before = await self._before()
         await self._stage()
+        every_s = self.watcher.every_s
         fault = await self._notice()
+        self.watcher.every_s = every_s
         plan = await plan_now(self.found, node)
         self.show_plan(plan)
         if not plan.feasible:
@@ -118,8 +122,9 @@ class Director:
             await self.lab.fault(**fault)
 
     async def _notice(self) -> Fault:
-        """Watch until the fan's behaviour is proposed for a maintenance."""
+        """Watch until the fan's behaviour is proposed for a maintenance; nothing else goes on, so every minute."""
         watcher, clock = self.watcher, self.found.clock
+        watcher.every_s = min(watcher.every_s, NOTICE_EVERY_S)
         limit = clock.now() + timedelta(seconds=NOTICE_S_MAX)
         seen = ""
         while (began := clock.now()) < limit:
