@@ -52,6 +52,10 @@ class Move:
     failback_off: bool = False  # HA would pull it back from the target: its failback is off while it is away
     ejects: tuple[tuple[str, str], ...] = ()
     with_conntrack: bool = False  # outside HA: PVE is asked to take the firewall's table of connections along
+    wire_bytes: int = 0  # expected to cross the network, what is rewritten meanwhile included
+    alone: bool = False  # it rewrites its memory fast: nothing else is moved while it is
+    throttled: bool = False  # QEMU is expected to slow it down until the copy catches up
+    starts_s: float = 0.0  # expected start, counted from the first move's
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,9 @@ class NodeLoad:
     reserve_bytes: int
     before_bytes: int
     after_bytes: int
+    cpus: int = 0
+    cpu_before: float = 0.0  # in cores, as used when observed
+    cpu_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,8 @@ class Plan:
     noout_guests: tuple[GuestId, ...] = ()  # what noout itself or its database runs in, wherever that is
     parent: str | None = None
     consents: tuple[GuestId, ...] = ()  # guests whose interruption the operator agreed to for this maintenance
+    lead_s: float = 0.0  # the next move starts when one has this much left to copy: set-ups overlap; 0: none does
+    stream_bytes_s: float = 0.0  # what PVE is told to keep each migration to (HA's own ignore it); 0: nothing
 
     @property
     def feasible(self) -> bool:
