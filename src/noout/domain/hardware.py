@@ -14,6 +14,9 @@ class SensorKind(StrEnum):
     FAN = "fan"
     TEMPERATURE = "temperature"
     POWER_SUPPLY = "power-supply"
+    MEMORY = "memory"  # a memory controller's errors
+    NETWORK = "network"  # a link, or a bond of links
+    DISK = "disk"
 
 
 class Unit(StrEnum):
@@ -21,7 +24,9 @@ class Unit(StrEnum):
     PERCENT = "percent"
     CELSIUS = "celsius"
     WATT = "watt"
-    STATE = "state"
+    STATE = "state"  # 1 well, 0 not
+    COUNT = "count"  # a counter: it grows, and begins anew at a boot
+    LINKS = "links"  # links of a bond that carry; ``lower_critical`` is how many it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,23 @@ class LogEntry:
     sensor: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What somebody else's monitoring says of a node: evidence that the BMC need not confirm.
+
+    ``id`` is the same each time it is told (Alertmanager's fingerprint). ``until`` None while it fires.
+    """
+
+    id: str
+    name: str  # "FanFailed"
+    at: datetime
+    until: datetime | None = None
+    severity: str = ""  # as it is labelled there: "critical", "warning"
+    message: str = ""
+    kind: SensorKind | None = None  # None: not about a part known here
+    sensor: str = ""
+
+
 class Power(StrEnum):
     ON = "on"
     OFF = "off"
@@ -58,7 +80,8 @@ class Power(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HardwareState:
-    """One observation of one node's BMC. Nothing of it is evidence when ``reachable`` is False."""
+    """One observation of one node. What its BMC says is no evidence when ``reachable`` is False; ``host`` and
+    ``alerts`` come from elsewhere (exporters on the running host, an Alertmanager) and are evidence all the same."""
 
     node: NodeId
     at: datetime
@@ -72,6 +95,8 @@ class HardwareState:
     model: str = ""
     inventory: Mapping[str, str] = field(default_factory=dict)  # "dimms" -> "16", "bios" -> "2.1"
     trouble: str = ""  # why it was not reachable, or what of it could not be read: one sentence
+    host: tuple[Reading, ...] = ()  # memory, network, disks
+    alerts: tuple[Alert, ...] = ()
     power_restore: str = ""  # what it does when power comes back: AlwaysOn, AlwaysOff, LastState; "" = it does not say
 
 
