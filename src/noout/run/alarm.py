@@ -29,7 +29,7 @@ async def mind_exposure(ctx: Context, record: Record, seen: Observation) -> None
     if not why:
         if suspected:
             await record.write(Kind.FACT, {"name": "suspected", "value": None})
-    elif suspected.get("why") != why:
+    elif not suspected:
         await record.write(Kind.FACT, {"name": "suspected", "value": {"why": why, "since": seen.at.timestamp()}})
     elif seen.at.timestamp() - suspected["since"] >= SURE_S:
         await ctx.page(m, f"{m.node} is away and {why}: close up now")  # first: rather twice than never

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from noout.codec import encode
 from noout.domain.cluster import Guest, GuestId, NodeId
 from noout.domain.maintenance import Action, Json, Maintenance, Moved, Observation
 from noout.domain.maintenance import Move as PlannedMove
@@ -18,7 +17,7 @@ from noout.domain.reasons import Blocker, Caution
 from noout.steps import actions, checks
 from noout.steps.avoid import suspects
 from noout.steps.rules import Rules
-from noout.steps.step import Blocked, Decision, Hold, Note, attempt, exhausted, is_pending
+from noout.steps.step import Blocked, Decision, Hold, Note, attempt, exhausted, is_pending, warn_once
 
 ANSWER_S = 120.0  # neither heard nor called silent for so long: the prober itself is in trouble
 POLL_S = 2.0
@@ -128,12 +127,12 @@ def unwatched(moves: Iterable[PlannedMove], m: Maintenance, seen: Observation) -
     if not seen.answered:
         asked = {m.node: False}
     for place, somebody in asked.items():
-        known = any((each.code, each.subject) == ("canary.nobody", str(place)) for each in m.cautions)
-        if not somebody and not known:
+        if not somebody:
             said = f"nobody watches {place.name}: no guest that goes there has a probe"
             said = said if seen.answered else "nobody watches the guests: none of them has a probe"
             remedy = "probe one of them ([probes.services]): it then goes first, the others when it answers"
-            return Note("caution", encode(Caution("canary.nobody", str(place), said, remedy)))
+            if (note := warn_once(m, Caution("canary.nobody", str(place), said, remedy))) is not None:
+                return note
     return None
 
 

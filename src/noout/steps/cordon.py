@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import re
 
-from noout.codec import encode
 from noout.domain.cluster import Affinity, Guest, GuestId, GuestStatus, Rule
 from noout.domain.maintenance import Action, Maintenance, Observation
 from noout.domain.reasons import Caution
 from noout.steps import actions
 from noout.steps.setting_effects import in_maintenance_mode, rebalances
-from noout.steps.step import Decision, Finished, Note, attempt, exhausted, owns
+from noout.steps.step import Decision, Finished, attempt, exhausted, owns, warn_once
 
 BY_HAND = "type the command by hand, then resume"
 
@@ -70,7 +69,7 @@ def _close_by_rule(step: str, m: Maintenance, seen: Observation, managed: list[G
     named, left_out = _nameable(managed, seen.cluster.rules, len(others))
     left_out = [guest for guest in left_out if not _kept_away(guest, m, seen.cluster.rules)]
     action = actions.add_rule(step, rule_name(m), named, others)
-    if left_out and (said := _once(m, _not_kept_away(m, left_out))) is not None:
+    if left_out and (said := warn_once(m, _not_kept_away(m, left_out))) is not None:
         return said
     if named and not exhausted(m, action.key):
         return attempt(m, seen, action, code="ha.rule", remedy=BY_HAND)
@@ -79,7 +78,7 @@ def _close_by_rule(step: str, m: Maintenance, seen: Observation, managed: list[G
         "ha.no-cordon", str(m.node), f"{m.node.name} is not closed to HA ({why}): HA may place a guest there",
         "it is noticed before the power goes; after the repair, watch `ha-manager status`",
     )  # fmt: skip
-    return _once(m, caution) or Finished({"cordon": f"none: {why}", "cordoned_by_us": False})
+    return warn_once(m, caution) or Finished({"cordon": f"none: {why}", "cordoned_by_us": False})
 
 
 def rule_name(m: Maintenance) -> str:
@@ -149,7 +148,7 @@ def sleep_on(step: str, m: Maintenance, seen: Observation) -> Decision | None:
             f"{guest.name} will start at power-on, before the repair is accepted: {m.why_failed.get(action.key, '')}",
             action.command,
         )  # fmt: skip
-        if (said := _once(m, caution)) is not None:
+        if (said := warn_once(m, caution)) is not None:
             return said
     return None
 
@@ -173,7 +172,7 @@ def stir(step: str, m: Maintenance, seen: Observation) -> Decision | None:
         move = next((each for each in (m.plan.moves if m.plan else ()) if str(each.guest) == owned.subject), None)
         if guest is not None and move is not None and guest.node != move.source:
             said = f"{guest.name} ({guest.id}) has its failback again: HA will bring it to the node its rule likes best"
-            if (note := _once(m, Caution("ha.failback-moves", str(guest.id), said))) is not None:
+            if (note := warn_once(m, Caution("ha.failback-moves", str(guest.id), said))) is not None:
                 return note
         action = actions.failback(step, guest, True) if guest else _gone(step, "failback-back", owned.subject)
         return attempt(m, seen, action, code="ha.failback", remedy=BY_HAND)
@@ -186,8 +185,3 @@ def stir(step: str, m: Maintenance, seen: Observation) -> Decision | None:
 def _gone(step: str, verb: str, subject: str) -> Action:
     """Gives up what nobody can put back any more: seen at once to be so."""
     return Action(step, verb, subject, f"Guest {subject} is gone: nothing is left to put back")
-
-
-def _once(m: Maintenance, caution: Caution) -> Note | None:
-    known = any((each.code, each.subject) == (caution.code, caution.subject) for each in m.cautions)
-    return None if known else Note("caution", encode(caution))

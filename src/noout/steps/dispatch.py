@@ -5,7 +5,6 @@ Nothing is given up here: data and node are as redundant as ever, however long t
 
 from __future__ import annotations
 
-from noout.codec import encode
 from noout.domain.maintenance import Maintenance, Observation
 from noout.domain.reasons import Caution
 from noout.steps import actions, checks
@@ -16,13 +15,13 @@ from noout.steps.step import (
     Decision,
     Finished,
     Hold,
-    Note,
     Sight,
     attempt,
     exhausted,
     is_pending,
     owns,
     waited_s,
+    warn_once,
 )
 
 POLL_S = 30.0
@@ -53,16 +52,14 @@ class Dispatch(Reconciler):
 
 def _starts_by_itself(m: Maintenance, seen: Observation) -> Decision | None:
     """Said once, before anybody is sent: what this machine does when its cords are plugged in again."""
-    code = "power.starts-by-itself"
-    always_on = seen.hardware is not None and seen.hardware.power_restore == "AlwaysOn"
-    if not always_on or any(each.code == code for each in m.cautions):
+    if seen.hardware is None or seen.hardware.power_restore != "AlwaysOn":
         return None
     said = (
         f"{m.node.name} starts by itself as soon as it has power (power restore policy AlwaysOn): plugging the cords "
-        "in is switching it on, before it is accepted; its data waits behind noup, its guests that start at boot do not"
+        "in is switching it on, and what starts at boot starts before it is accepted"
     )
     remedy = "hands off before the cords go in; for the work, set the policy in its BMC or BIOS to AlwaysOff"
-    return Note("caution", encode(Caution(code, str(m.node), said, remedy)))
+    return warn_once(m, Caution("power.starts-by-itself", str(m.node), said, remedy))
 
 
 def led_on(step: str, m: Maintenance, seen: Observation, waiting: str) -> Decision | None:

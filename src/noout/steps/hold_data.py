@@ -6,7 +6,6 @@ The order was measured: noout first and read back; the mon before the OSDs (a wr
 
 from __future__ import annotations
 
-from noout.codec import encode
 from noout.domain.maintenance import Maintenance, MoveKind, Observation
 from noout.domain.reasons import Blocker, Caution
 from noout.steps import actions, checks, cordon
@@ -19,13 +18,13 @@ from noout.steps.step import (
     Decision,
     Finished,
     Hold,
-    Note,
     Sight,
     attempt,
     blocked,
     exhausted,
     is_pending,
     owns,
+    warn_once,
 )  # fmt: skip
 
 MONS_SETTLE_S = 20.0  # a new quorum was measured to take 15 s; the list of its members may change before
@@ -139,7 +138,7 @@ class HoldData(Reconciler):
             "noout is set for the whole cluster, as host flags are refused: an OSD that fails anywhere stays in too, "
         )
         remedy = "let noout set flags for one host (docs/how-to/give-access-to-ceph.md)"
-        return _once(m, Caution("ceph.cluster-noout", m.node.cluster, said + "and nothing heals meanwhile", remedy))
+        return warn_once(m, Caution("ceph.cluster-noout", m.node.cluster, said + "and nothing heals meanwhile", remedy))
 
     def _noup(self, m: Maintenance, seen: Observation, host: str) -> Decision | None:
         """For the host alone: for the whole cluster it would keep every OSD down that restarts anywhere."""
@@ -147,7 +146,7 @@ class HoldData(Reconciler):
         if not (refused and owns(m, "cluster-noout")):
             return self._flag(m, seen, "noup", host)
         said = f"noup could not be set for host {host}: its OSDs start at power-on, before the repair is accepted"
-        return _once(m, Caution("ceph.no-noup", host, said, "look at the node's links before it is switched on"))
+        return warn_once(m, Caution("ceph.no-noup", host, said, "look at the node's links before it is switched on"))
 
     def _unsettled_s(self, m: Maintenance, seen: Observation) -> float:
         """How long it still takes until the mons have surely agreed to go on without the one we stopped."""
@@ -190,13 +189,5 @@ class HoldData(Reconciler):
 
 def _note_foreign(m: Maintenance, flag: str, where: str) -> Decision | None:
     """Said once: we neither own it nor will clear it."""
-    code = f"ceph.foreign-{flag}"
-    if any((each.code, each.subject) == (code, where) for each in m.cautions):
-        return None
     said = f"{flag} was already set for {where}, not by this maintenance: it will stay set"
-    return Note("caution", encode(Caution(code, where, said, "find out who set it; it is theirs to clear")))
-
-
-def _once(m: Maintenance, caution: Caution) -> Note | None:
-    known = any((each.code, each.subject) == (caution.code, caution.subject) for each in m.cautions)
-    return None if known else Note("caution", encode(caution))
+    return warn_once(m, Caution(f"ceph.foreign-{flag}", where, said, "find out who set it; it is theirs to clear"))

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
+from noout.codec import encode
 from noout.domain.maintenance import Action, Json, Maintenance, Observation, Pending
-from noout.domain.reasons import Blocker
+from noout.domain.reasons import Blocker, Caution
 from noout.steps.site import Site
 
 ATTEMPTS_MAX = 3
@@ -161,6 +162,12 @@ def attempt(m: Maintenance, seen: Observation, action: Action, *, remedy: str, c
     if again is not None and seen.at < again:
         return Hold(f"trying again soon: {action.says}", max((again - seen.at).total_seconds(), 1.0), "time")
     return Act((action,))
+
+
+def warn_once(m: Maintenance, caution: Caution) -> Note | None:
+    """The caution as a note, unless one of its code and subject has been written down already."""
+    known = any((each.code, each.subject) == (caution.code, caution.subject) for each in m.cautions)
+    return None if known else Note("caution", encode(caution))
 
 
 def within(limit_s: float, pending: Pending, seen: Observation, why: str) -> Verdict:

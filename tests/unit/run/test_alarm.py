@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from noout.run.alarm import mind_exposure
 from noout.run.context import Context
 from noout.run.fold import fold_one
 from noout.run.record import Record
-from tests.unit.steps.scene import T0, cluster, maintenance, seen
+from tests.unit.steps.scene import T0, ceph, cluster, maintenance, seen
 
 
 class Book:
@@ -28,10 +29,14 @@ class Book:
 
 
 class Asked:
-    """A context of which only the inventory is asked."""
+    """A context of which the inventory is asked, and that pages."""
 
     def __init__(self, told: Json) -> None:
         self.told, self.times = told, 0
+        self.paged: list[str] = []
+
+    async def page(self, m: Maintenance, text: str) -> None:
+        self.paged.append(text)
 
     async def inventory(self, m: Maintenance, seen: Observation) -> Json:
         self.times += 1
@@ -76,3 +81,25 @@ async def test_not_before_and_not_once_it_is_going(changes: dict[str, Any], offl
     book = await minded(Book(**changes), asked, seen(cluster(offline=offline)))
     assert asked.times == 0
     assert "inventory" not in book.facts
+
+
+async def test_a_second_fault_that_says_something_else_each_time_is_still_one() -> None:
+    before = {"baseline": {"nodes": ["pve5"], "mons": [], "osds": []}, "inventory": {}}
+    asked, book = Asked(None), Book(step="repair", node_off_at=T0, facts=before)
+    for seconds, inactive in ((0, 9), (12, 15), (24, 11)):
+        state = seen(
+            cluster(offline=("pve3", "pve5")),
+            ceph(pgs_by_state={"active+clean": 100, "peering": inactive}),
+            at=T0 + timedelta(seconds=seconds),
+        )
+        await minded(book, asked, state)
+    assert len(asked.paged) == 1 and "11 placement groups" in asked.paged[0]
+    assert book.m.urgent
+
+
+async def test_what_looked_like_a_second_fault_for_a_moment_counts_from_the_beginning_again() -> None:
+    before = {"baseline": {"nodes": ["pve5"], "mons": [], "osds": []}, "inventory": {}}
+    asked, book = Asked(None), Book(step="repair", node_off_at=T0, facts=before)
+    for seconds, away in ((0, ("pve3", "pve5")), (12, ("pve3",)), (24, ("pve3", "pve5"))):
+        await minded(book, asked, seen(cluster(offline=away), at=T0 + timedelta(seconds=seconds)))
+    assert not asked.paged and not book.m.urgent
