@@ -61,6 +61,7 @@ class CephState:
     fresh: bool = True
     mds_active: tuple[str, ...] = ()  # those that serve a file system; PVE names each after its node
     mds_standbys: int = 0
+    addresses: frozenset[str] = frozenset()  # of mons and OSDs, towards clients and among themselves; empty: not seen
 
     def osds_of(self, host: str) -> tuple[Osd, ...]:
         return tuple(osd for osd in self.osds if osd.host == host)

@@ -293,6 +293,8 @@ class ClusterState:
     ha_requests: tuple[tuple[str, str], ...] = ()  # (node, "maintenance")
     running_tasks: tuple[Task, ...] = ()
     migration_network: str = ""
+    migration_type: str = ""  # "secure" (over SSH) or "insecure"; "" where datacenter.cfg says nothing: secure
+    corosync_addresses: frozenset[str] = frozenset()  # of every link of every node; empty: not seen
     votes: Mapping[str, int] = field(default_factory=dict)  # by node name; a node that is not in it has one
     qdevice_votes: int = 0  # of a QDevice that is connected
     vnets: tuple[tuple[str, str], ...] = ()  # (SDN network, its zone); a node where it works has it as a bridge

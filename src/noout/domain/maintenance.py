@@ -53,9 +53,23 @@ class Move:
     ejects: tuple[tuple[str, str], ...] = ()
     with_conntrack: bool = False  # outside HA: PVE is asked to take the firewall's table of connections along
     wire_bytes: int = 0  # expected to cross the network, what is rewritten meanwhile included
-    alone: bool = False  # it rewrites its memory fast: nothing else is moved while it is
+    alone: bool = False  # nothing else is moved while it is: it rewrites its memory fast, or HA sends it past the limit
     throttled: bool = False  # QEMU is expected to slow it down until the copy catches up
     starts_s: float = 0.0  # expected start, counted from the first move's
+    mirrors: tuple[
+        str, ...
+    ] = ()  # "pve3:local-lvm": storages its disks are copied from and to, one copy at a time each
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A guest that leaves by this plan and does not come home by it: where it stays, why, and what can be done."""
+
+    guest: GuestId
+    name: str
+    node: NodeId
+    why: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,7 @@ class Plan:
     """Everything the execution needs; it has no choice left to make.
 
     ``feasible`` exactly when there are no blockers. ``moves`` empties the node; ``returns`` brings the guests home
-    (in its own executable order). ``estimate_s`` is (low, high); ``lower_bound_s`` is computed from the data alone.
+    (in its own executable order); ``stays`` names every guest that leaves and does not return. ``estimate_s`` is (low, high); ``lower_bound_s`` is computed from the data alone.
     """
 
     id: str
@@ -98,6 +112,7 @@ class Plan:
     consents: tuple[GuestId, ...] = ()  # guests whose interruption the operator agreed to for this maintenance
     lead_s: float = 0.0  # the next move starts when one has this much left to copy: set-ups overlap; 0: none does
     stream_bytes_s: float = 0.0  # what PVE is told to keep each migration to (HA's own ignore it); 0: nothing
+    stays: tuple[Stay, ...] = ()
 
     @property
     def feasible(self) -> bool:
@@ -193,6 +208,7 @@ class Moved:
     blackout_ms: int | None
     homeward: bool  # part of the return
     arrived: str = ""
+    rate_bytes_s: float | None = None  # as its log measured it; None where it did not
 
 
 @dataclass(frozen=True, slots=True)
