@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -24,16 +25,22 @@ def encode(value: object, kind: Any = None) -> Json:
     return cast(Json, _adapter(cast(Hashable, kind or type(value))).dump_python(value, mode="json"))
 
 
-def decode(kind: type[T], data: object, *, what: str = "") -> T:
+def decode(kind: type[T], data: object, *, what: str = "", strict: bool = False) -> T:
     """JSON data as a domain object.
 
     Raises UsageError naming the first wrong key and its value; ``what`` is the name of the document in that sentence.
+    ``strict``: a number written as text is none, and 1 is not true.
     """
     try:
+        if strict:  # by way of the text, in which alone a list may stand for a tuple or a set
+            return cast(T, _adapter(cast(Hashable, kind)).validate_json(json.dumps(data), strict=True))
         return cast(T, _adapter(cast(Hashable, kind)).validate_python(data))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(the document itself)"
+        if not first["loc"]:
+            said = f"{what or kind.__name__}: {first['msg']}"
+            raise UsageError(said, remedy="make the document anew") from None
+        key = ".".join(str(part) for part in first["loc"])
         shown = repr(first.get("input"))
         raise UsageError(
             f"{what or kind.__name__}: key {key}: {first['msg']} (found {shown[:80]})",

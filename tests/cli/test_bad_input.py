@@ -311,6 +311,14 @@ SPOILT: dict[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
     "a key is missing": (changed(lambda d: guests(d)[0].pop("node")), ("guests.0.node",)),
     "a value is a word": (changed(lambda d: guests(d)[0].update(ram_bytes="much")), ("guests.0.ram_bytes", "much")),
     "less than nothing": (changed(lambda d: guests(d)[0].update(ram_bytes=-1)), ("ram",)),
+    "no number": (changed(lambda d: guests(d)[0].update(cpu_used=float("nan"))), ("guests.0.cpu_used", "nan")),
+    "a number as text": (changed(lambda d: guests(d)[0]["id"].update(vmid="100")), ("guests.0.id.vmid", "'100'")),
+    "a guest of nowhere": (
+        changed(lambda d: guests(d)[0]["node"].update(name="pve9")),
+        ("guests.0.node", "'ams1/pve9' is not a node"),
+    ),
+    "no nodes": (changed(lambda d: d["clusters"][0]["state"].update(nodes=[])), ("ams1 has no nodes",)),
+    "no clusters": (changed(lambda d: d.update(clusters=[])), ("holds no cluster",)),
     "twice the same guest": (changed(lambda d: guests(d).append(guests(d)[0])), ("ams1/100", "2 times")),
 }
 

@@ -9,6 +9,7 @@ from noout.app.compose import Installation
 from noout.app.naming import resolve
 from noout.app.runbook import Section, runbook
 from noout.app.snapshot import Snapshot
+from noout.app.snapshot_sanity import ANEW
 from noout.app.support import version_caution
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
@@ -62,6 +63,9 @@ async def plan_now(found: Installation, node: NodeId) -> Plan:
 
 def plan_from_snapshot(document: Snapshot, text: str, consents: Sequence[str] = ()) -> Planned:
     """Plan on a snapshot; the plan is dated by the snapshot itself. UsageError for a node it does not know."""
+    if not document.clusters:
+        why = "; ".join(f"{each.part}: {each.why}" for each in document.unreadable)
+        raise UsageError(f"the snapshot holds no cluster{f' ({why})' if why else ''}", remedy=ANEW)
     node = resolve([each.id for cluster in document.clusters for each in cluster.state.nodes], text)
     cluster = next(each for each in document.clusters if each.state.name == node.cluster)
     policy = agreeing(Policy(), cluster.state, consents)

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, cast
 
 from noout import codec
 from noout.app.privileges import LOOK, require
+from noout.app.snapshot_sanity import ANEW, refuse_impossible
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.errors import NooutError, UsageError
@@ -108,23 +109,24 @@ def load_snapshot(path: Path) -> Snapshot:
             f"{path} cannot be read: {error.strerror}", remedy="check the file's name and rights"
         ) from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not a snapshot: it is not text", remedy=_ANEW) from None
+        raise UsageError(f"{path} is not a snapshot: it is not text", remedy=ANEW) from None
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         cut = "it ends in the middle" if _is_cut(text.rstrip(), error) else "it is not JSON"
         where = f"line {error.lineno}, column {error.colno}"
-        raise UsageError(f"{path} is not a whole snapshot: {cut} ({where})", remedy=_ANEW) from None
+        raise UsageError(f"{path} is not a whole snapshot: {cut} ({where})", remedy=ANEW) from None
+    except ValueError:
+        raise UsageError(f"{path} is not a snapshot: it holds a number of thousands of digits", remedy=ANEW) from None
     except RecursionError:
-        raise UsageError(f"{path} is not a snapshot: it is nested too deeply", remedy=_ANEW) from None
+        raise UsageError(f"{path} is not a snapshot: it is nested too deeply", remedy=ANEW) from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise UsageError(f'{path} is not a snapshot: it does not say "format": "{FORMAT}"', remedy=_ANEW)
+        raise UsageError(f'{path} is not a snapshot: it does not say "format": "{FORMAT}"', remedy=ANEW)
     if data.get("version") != VERSION:
         raise UsageError(
             f"{path} is a snapshot of version {data.get('version')!r}; this noout reads version {VERSION}",
             remedy="take it anew with this noout, or read it with the one that wrote it",
         )
-    return codec.decode(Snapshot, data, what=str(path))
-
-
-_ANEW = "make one with `noout snapshot -o FILE`"
+    document = codec.decode(Snapshot, data, what=str(path), strict=True)
+    refuse_impossible(str(path), data["clusters"], [each.state for each in document.clusters])
+    return document
