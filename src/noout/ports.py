@@ -14,12 +14,13 @@ from typing import Protocol
 from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import ClusterState, Guest, GuestId, MigrationProgress, NodeId, Task
 from noout.domain.errors import NooutError
-from noout.domain.hardware import HardwareState
+from noout.domain.hardware import HardwareState, LogEntry
 from noout.domain.impact import Sample, Service
 from noout.domain.inventory import NodeInventory
 from noout.domain.journal import Event, Message
 from noout.domain.maintenance import Json
 from noout.domain.survey import CephSurvey, ClusterSurvey
+from noout.domain.trend import Trend
 
 
 class Clock(Protocol):
@@ -258,11 +259,32 @@ class Measurements(Protocol):
 
     async def samples(self, maintenance: str, guest: GuestId | None = None) -> Sequence[Sample]: ...
 
-    async def add_hardware(self, state: HardwareState) -> None: ...
+    async def add_hardware(self, state: HardwareState) -> None:
+        """It is kept when this returns. Several at once become one transaction."""
+        ...
 
     async def hardware(self, node: NodeId, since: datetime) -> Sequence[HardwareState]:
-        """Oldest first."""
+        """Each as it was added, oldest first; those that were thinned out are gone."""
         ...
+
+    async def thin_hardware(self, node: NodeId, raw_since: datetime, trends_since: datetime) -> None:
+        """Keep of the states older than ``raw_since`` (whole ten minutes only) their trends and what their logs and
+        alerts told; forget what is older than ``trends_since``."""
+        ...
+
+    async def trends(self, node: NodeId, since: datetime) -> Sequence[Trend]:
+        """Of what was thinned out, oldest first."""
+        ...
+
+    async def logged(self, node: NodeId, since: datetime) -> Sequence[LogEntry]:
+        """The log entries of states of that time and later, thinned out or not, in the order in which they came."""
+        ...
+
+    async def keep_memory(self, node: NodeId, at: datetime, memory: Json) -> None:
+        """What the watch remembers of a node, so that it can go on after a restart from the states since ``at``."""
+        ...
+
+    async def memory(self, node: NodeId) -> tuple[datetime, Json] | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ from noout.domain.errors import Broken, Superseded, UsageError
 from noout.domain.hardware import HardwareState, LogEntry, Power, Reading, SensorKind, Unit
 from noout.domain.impact import Sample
 from noout.domain.journal import GENESIS, Message, chain_error
+from noout.domain.trend import Trend
 from tests.support.postgres import postgres_url
 
 T0 = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
+NODE = NodeId("ams1", "pve3")
 Store = MemoryStore | SqlStore
 
 
@@ -166,6 +168,55 @@ async def test_hardware_comes_back_whole(store: Store) -> None:
         await store.add_hardware(state)
     assert list(await store.hardware(node, T0 + timedelta(seconds=1))) == states[1:]
     assert await store.hardware(NodeId("ams1", "pve4"), T0) == []
+
+
+def _polled(minute: float, rpm: float | None, *log: LogEntry, power: Power = Power.ON) -> HardwareState:
+    reading = Reading("FAN3B", SensorKind.FAN, rpm, Unit.RPM, lower_critical=1800.0)
+    disk = Reading("sda", SensorKind.DISK, 1.0, Unit.STATE)
+    at = T0 + timedelta(minutes=minute)
+    return HardwareState(NODE, at, True, power, False, (reading,), log, host=(disk,), trouble="slow" if log else "")
+
+
+async def test_states_written_at_once_are_all_there(store: Store) -> None:
+    states = [_polled(minute, 100.0 * minute) for minute in range(30)]
+    await asyncio.gather(*(store.add_hardware(state) for state in states))
+    assert sorted(await store.hardware(NODE, T0), key=lambda each: each.at) == states
+
+
+async def test_old_states_become_trends_and_their_log_is_kept(store: Store) -> None:
+    entry = LogEntry("7", T0, "Critical", "Fan FAN3B stopped", "FAN3B")
+    late = LogEntry("8", T0 + timedelta(hours=1), "OK", "Fan FAN3B turns", "FAN3B")
+    speeds = [6000.0, 0.0, None, 5900.0, 6100.0, 6000.0, 5000.0, 6000.0]
+    states = [_polled(2 * n, rpm, *((entry,) if n == 1 else ())) for n, rpm in enumerate(speeds)]
+    states += [_polled(18, 0.0, power=Power.OFF), _polled(60, 6000.0, late), _polled(61, 5800.0)]
+    for state in states:
+        await store.add_hardware(state)
+    limit = T0 + timedelta(minutes=65)  # not whole ten minutes: those from 09:00 to 10:00 are
+    await store.thin_hardware(NODE, limit, T0)
+    fans = [each for each in await store.trends(NODE, T0) if each.kind is SensorKind.FAN]
+    assert fans == [
+        Trend(T0, "FAN3B", SensorKind.FAN, Unit.RPM, 0.0, 5950.0, 6100.0, 4),
+        Trend(T0 + timedelta(minutes=10), "FAN3B", SensorKind.FAN, Unit.RPM, 5000.0, 6000.0, 6000.0, 3),
+    ]
+    assert list(await store.hardware(NODE, T0)) == states[-2:]
+    assert list(await store.logged(NODE, T0)) == [entry, late]
+    assert list(await store.logged(NODE, T0 + timedelta(minutes=30))) == [late]
+    await store.thin_hardware(NODE, limit, T0)  # once more changes nothing
+    assert [each for each in await store.trends(NODE, T0) if each.kind is SensorKind.FAN] == fans
+    await store.add_hardware(states[0])  # and a late one is not lost on the way, nor harms what is there
+    await store.thin_hardware(NODE, limit + timedelta(days=2), T0 + timedelta(minutes=10))
+    assert [each.at.minute for each in await store.trends(NODE, T0) if each.kind is SensorKind.FAN] == [10, 0]
+    assert await store.hardware(NODE, T0) == []
+    await store.add_hardware(_polled(9000, 6000.0))  # what stays the same is written anew
+    assert list(await store.hardware(NODE, T0)) == [_polled(9000, 6000.0)]
+
+
+async def test_what_the_watch_remembers_is_replaced(store: Store) -> None:
+    assert await store.memory(NODE) is None
+    for number in range(2):
+        await store.keep_memory(NODE, T0 + timedelta(minutes=number), {"level": number, "since": None})
+    assert await store.memory(NODE) == (T0 + timedelta(minutes=1), {"level": 1, "since": None})
+    assert await store.memory(NodeId("ams1", "pve4")) is None
 
 
 async def test_it_is_all_there_after_opening_it_again(tmp_path: Path) -> None:

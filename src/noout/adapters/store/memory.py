@@ -8,10 +8,11 @@ from datetime import datetime
 
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.errors import Superseded
-from noout.domain.hardware import HardwareState
+from noout.domain.hardware import HardwareState, LogEntry
 from noout.domain.impact import Sample
 from noout.domain.journal import GENESIS, Event, Message, digest
 from noout.domain.maintenance import Json
+from noout.domain.trend import Trend, bucket, condense
 from noout.ports import Clock
 
 
@@ -24,6 +25,8 @@ class MemoryStore:
         self._messages: dict[str, dict[str, Message]] = {}
         self._samples: dict[str, list[Sample]] = {}
         self._hardware: dict[NodeId, list[HardwareState]] = {}
+        self._thinned: dict[NodeId, tuple[list[Trend], list[tuple[datetime, LogEntry]]]] = {}
+        self._memory: dict[NodeId, tuple[datetime, Json]] = {}
 
     async def append(
         self, stream: str, expected_seq: int, kind: str, data: Mapping[str, Json], actor: str = "noout"
@@ -66,3 +69,28 @@ class MemoryStore:
 
     async def hardware(self, node: NodeId, since: datetime) -> Sequence[HardwareState]:
         return [state for state in self._hardware.get(node, []) if state.at >= since]
+
+    async def thin_hardware(self, node: NodeId, raw_since: datetime, trends_since: datetime) -> None:
+        limit, kept = bucket(raw_since), self._hardware.get(node, [])
+        old = [state for state in kept if state.at < limit]
+        self._hardware[node] = [state for state in kept if state.at >= limit]
+        entries = [(state.at, entry) for state in old for entry in state.log]
+        first = bucket(trends_since)
+        trends, logged = self._thinned.get(node, ([], []))
+        self._thinned[node] = (
+            [each for each in (*trends, *condense(old)) if each.at >= first],
+            [each for each in (*logged, *entries) if each[0] >= first],
+        )
+
+    async def trends(self, node: NodeId, since: datetime) -> Sequence[Trend]:
+        return [each for each in self._thinned.get(node, ([], []))[0] if each.at >= bucket(since)]
+
+    async def logged(self, node: NodeId, since: datetime) -> Sequence[LogEntry]:
+        old = [entry for at, entry in self._thinned.get(node, ([], []))[1] if at >= bucket(since)]
+        return old + [entry for state in await self.hardware(node, since) for entry in state.log]
+
+    async def keep_memory(self, node: NodeId, at: datetime, memory: Json) -> None:
+        self._memory[node] = (at, json.loads(json.dumps(memory)))
+
+    async def memory(self, node: NodeId) -> tuple[datetime, Json] | None:
+        return self._memory.get(node)

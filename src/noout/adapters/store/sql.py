@@ -17,14 +17,15 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, make_url, select
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from noout.adapters.store.tables import events, hardware, messages, metadata, samples
-from noout.codec import decode, encode
+from noout.adapters.store import readings
+from noout.adapters.store.tables import events, messages, metadata, samples
 from noout.domain.cluster import GuestId, NodeId
-from noout.domain.errors import Broken, Superseded, UsageError
-from noout.domain.hardware import HardwareState
+from noout.domain.errors import Broken, NooutError, Superseded, UsageError
+from noout.domain.hardware import HardwareState, LogEntry
 from noout.domain.impact import Sample
 from noout.domain.journal import GENESIS, Event, Message, digest
 from noout.domain.maintenance import Json
+from noout.domain.trend import Trend
 from noout.ports import Clock
 
 T = TypeVar("T")
@@ -42,6 +43,9 @@ class SqlStore:
         self._clock = clock
         self._made = False
         self._making = asyncio.Lock()
+        self._readings = readings.Readings()
+        self._waiting: list[tuple[HardwareState, asyncio.Future[None]]] = []
+        self._writing = asyncio.Lock()
 
     @classmethod
     def at(cls, url: str, clock: Clock) -> SqlStore:
@@ -179,20 +183,55 @@ class SqlStore:
         return [Sample(guests[name], datetime.fromtimestamp(at_s, UTC), ok, lag) for name, at_s, ok, lag in rows]
 
     async def add_hardware(self, state: HardwareState) -> None:
-        row = {
-            "node": str(state.node),
-            "at_s": state.at.timestamp(),
-            "state": json.dumps(encode(state), ensure_ascii=False),
-        }
-        await self.do(lambda connection: connection.execute(insert(hardware).values(row)))
+        """States that wait while others are being written go together: one transaction, not one for each node."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((state, written))
+        async with self._writing:
+            if not written.done():
+                batch, self._waiting = self._waiting, []
+                # Shielded: what was begun for others too is finished, should this caller be called off.
+                await asyncio.shield(self._write(batch))
+        await written
+
+    async def _write(self, batch: list[tuple[HardwareState, asyncio.Future[None]]]) -> None:
+        failed: NooutError | None = None
+        for _ in range(2):
+            failed = None
+            try:
+                await self.do(lambda connection: self._readings.add(connection, [state for state, _ in batch]))
+                break
+            except IntegrityError:  # another process wrote the same frame at this moment: now it is there
+                failed = Broken("the database took the same readings from two sides; they were not kept")
+            except NooutError as error:
+                failed = error
+            self._readings.forget()
+        for _, written in batch:
+            if written.done():
+                continue  # called off
+            if failed is None:
+                written.set_result(None)
+            else:
+                written.set_exception(failed)
 
     async def hardware(self, node: NodeId, since: datetime) -> Sequence[HardwareState]:
-        query = (
-            select(hardware.c.state)
-            .where(hardware.c.node == str(node), hardware.c.at_s >= since.timestamp())
-            .order_by(hardware.c.at_s, hardware.c.number)
-        )
-        return [decode(HardwareState, json.loads(row.state)) for row in await self._rows(query)]
+        return await self.do(lambda connection: readings.states(connection, node, since))
+
+    async def thin_hardware(self, node: NodeId, raw_since: datetime, trends_since: datetime) -> None:
+        async with self._writing:
+            await self.do(lambda connection: readings.thin(connection, node, raw_since, trends_since))
+            self._readings.forget()
+
+    async def trends(self, node: NodeId, since: datetime) -> Sequence[Trend]:
+        return await self.do(lambda connection: readings.trends(connection, node, since))
+
+    async def logged(self, node: NodeId, since: datetime) -> Sequence[LogEntry]:
+        return await self.do(lambda connection: readings.logged(connection, node, since))
+
+    async def keep_memory(self, node: NodeId, at: datetime, memory: Json) -> None:
+        await self.do(lambda connection: readings.keep_memory(connection, node, at, memory))
+
+    async def memory(self, node: NodeId) -> tuple[datetime, Json] | None:
+        return await self.do(lambda connection: readings.memory(connection, node))
 
 
 def _event(row: Row[Any]) -> Event:

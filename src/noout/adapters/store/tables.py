@@ -44,12 +44,41 @@ samples = Table(
     Index("samples_of", "maintenance", "guest"),
 )
 
-hardware = Table(
-    "hardware",
+# What stays the same from poll to poll (names, limits, serial number, ...) is written once, as a frame; a row of
+# ``hardware_states`` is small: 2,000 nodes write 2.9 million of them a day.
+hardware_frames = Table(
+    "hardware_frames",
+    metadata,
+    Column("node", String(200), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("frame", Text, nullable=False),  # HardwareState as JSON, without what changes
+)
+
+hardware_states = Table(
+    "hardware_states",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("node", String(200), nullable=False),
     Column("at_s", Float, nullable=False),
-    Column("state", Text, nullable=False),  # HardwareState as JSON
-    Index("hardware_of", "node", "at_s"),
+    Column("digest", String(64), nullable=False),  # of its frame
+    Column("figures", Text, nullable=False),  # JSON: the values of readings, then of host
+    Column("told", Text, nullable=False),  # JSON: what else changes (log, alerts, trouble), "" when there is none
+    Index("hardware_states_of", "node", "at_s"),
+)
+
+hardware_trends = Table(
+    "hardware_trends",
+    metadata,
+    Column("node", String(200), primary_key=True),
+    Column("at_s", Float, primary_key=True, autoincrement=False),  # the beginning of ten minutes
+    Column("trends", Text, nullable=False),  # JSON: [[sensor, kind, unit, lowest, middle, highest, polls], ...]
+    Column("log", Text, nullable=False),  # JSON: the log entries that came in these minutes, "" when there are none
+)
+
+watch_memory = Table(
+    "watch_memory",
+    metadata,
+    Column("node", String(200), primary_key=True),
+    Column("at_s", Float, nullable=False),
+    Column("memory", Text, nullable=False),  # JSON
 )
