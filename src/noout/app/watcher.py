@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from noout.codec import decode, encode
+from noout.app.proposals import Proposals
 from noout.domain.cluster import NodeId
 from noout.domain.errors import NooutError
 from noout.domain.hardware import Fault, HardwareState, Verdict
 from noout.ports import Bmc, Clock, Journal, Measurements
-from noout.watch.policy import propose
+from noout.watch.policy import faults
 from noout.watch.verdict import judge
 
 log = logging.getLogger(__name__)
 
-PROPOSED = "fault.proposed"
 WINDOW = timedelta(hours=48)  # twice the half-life of the flapping score: older episodes weigh next to nothing
-
-
-def stream_of(node: NodeId) -> str:
-    """The journal stream that holds what the watch proposed for a node."""
-    return f"watch-{node.cluster}-{node.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One node's hardware as judged from what its BMC said; ``latest`` None = it never answered."""
+    """One node's hardware as judged from what its BMC said; ``latest`` None = it never answered.
+
+    ``fault``: the most urgent of what its verdicts call for beside watching, all of which are in ``faults``.
+    """
 
     node: NodeId
     latest: HardwareState | None
     verdicts: tuple[Verdict, ...]
     fault: Fault | None
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(slots=True)
@@ -47,27 +45,41 @@ class Watcher:
     clock: Clock
     every_s: float
     on_proposal: Callable[[Fault], Awaitable[None]] | None = None
+    proposals: Proposals | None = None  # None: by the default policy
     kept: dict[NodeId, list[HardwareState]] = field(default_factory=dict)  # what was read back or polled so far
 
     async def poll(self) -> list[Health]:
         """Ask every BMC once, keep the answers, judge each node, and record a new proposal where one is due."""
         states = await asyncio.gather(*(bmc.observe() for bmc in self.bmcs.values()))
+        await self.proposing.refresh()
         found = []
         for state in states:
             await self._keep(state)
-            health = await self.health(state.node)
-            if health.fault is not None and await self._record(health.fault) and self.on_proposal is not None:
-                await self.on_proposal(health.fault)
+            health = await self._judged(state.node)
+            for fault in health.faults:
+                if await self.proposing.consider(fault) is not None and self.on_proposal is not None:
+                    await self.on_proposal(fault)
             found.append(health)
         return found
 
+    @property
+    def proposing(self) -> Proposals:
+        if self.proposals is None:
+            self.proposals = Proposals(self.journal, self.clock)
+        return self.proposals
+
     async def health(self, node: NodeId) -> Health:
         """Judge one node from what is kept of it."""
+        await self.proposing.refresh()
+        return await self._judged(node)
+
+    async def _judged(self, node: NodeId) -> Health:
         now = self.clock.now()
         states = [state for state in await self._known(node) if state.at >= now - WINDOW]
         self.kept[node] = states
-        verdicts = judge(states, now)
-        return Health(node, states[-1] if states else None, verdicts, propose(node, verdicts))
+        verdicts = judge(since(states, self.proposing.past(node).since), now)
+        found = faults(node, verdicts, self.proposing.actions)
+        return Health(node, states[-1] if states else None, verdicts, found[0] if found else None, found)
 
     async def _known(self, node: NodeId) -> list[HardwareState]:
         if node not in self.kept:
@@ -83,19 +95,6 @@ class Watcher:
         known.append(state)
         await self.measurements.add_hardware(state)
 
-    async def _record(self, fault: Fault) -> bool:
-        """Journal a proposal; False when this fault was proposed already (however often it flaps)."""
-        stream = stream_of(fault.node)
-        events = await self.journal.read(stream)
-        for event in reversed(events):
-            if event.kind == PROPOSED:
-                known = decode(Fault, event.data["fault"])
-                if (known.template, known.urgency) == (fault.template, fault.urgency):
-                    return False
-                break
-        await self.journal.append(stream, len(events), PROPOSED, {"fault": encode(fault)})
-        return True
-
     async def run(self) -> None:
         """Poll until cancelled. One failed round is logged and the next one tried: the watch never stops."""
         while True:
@@ -109,3 +108,14 @@ class Watcher:
     async def until_next(self, began: datetime) -> None:
         """Wait until a round that began then is ``every_s`` old: slow BMCs make no round later than it must be."""
         await self.clock.sleep(max(0.0, self.every_s - (self.clock.now() - began).total_seconds()))
+
+
+def since(states: Sequence[HardwareState], repaired: datetime | None) -> list[HardwareState]:
+    """What was seen since the repair: what was before it says nothing about the node any more."""
+    if repaired is None:
+        return list(states)
+    return [
+        replace(state, log=tuple(entry for entry in state.log if entry.at.tzinfo is None or entry.at >= repaired))
+        for state in states
+        if state.at >= repaired
+    ]
