@@ -96,8 +96,13 @@ class Channel:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         read_timeout_s: float | None = None,
+        whole_s: float | None = None,
+        body_bytes_max: int | None = None,
     ) -> Answer:
-        """One request, once. Raises NotSent, AnswerLost or Untrusted; any HTTP status is an answer."""
+        """One request, once. Raises NotSent, AnswerLost or Untrusted; any HTTP status is an answer.
+
+        ``whole_s``: the most that everything together may take; ``body_bytes_max``: the longest answer that is read.
+        """
         extra: dict[str, Any] = {}
         if read_timeout_s is not None:
             extra["timeout"] = httpx2.Timeout(read_timeout_s, connect=self.server.connect_timeout_s)
@@ -105,23 +110,30 @@ class Channel:
             extra["data"] = dict(form)
         if json is not None:
             extra["json"] = json
+        sent = {**self._make_headers(), **(headers or {})}
         try:
-            response = await self._client().request(
-                method,
-                self._url(path),
-                params=dict(query) if query else None,
-                headers={**self._make_headers(), **(headers or {})},
-                **extra,
-            )
+            async with asyncio.timeout(whole_s):
+                request = self._client().build_request(
+                    method, self._url(path), params=dict(query) if query else None, headers=sent, **extra
+                )
+                response = await self._client().send(request, stream=True)
+                try:
+                    body = await _read(response, body_bytes_max)
+                finally:
+                    await response.aclose()
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
             raise _untrusted(error, self.server.address) or NotSent(_words(error)) from error
+        except httpx2.InvalidURL as error:
+            raise NotSent(f"{path[:80]!r} is no address") from error
+        except TimeoutError:
+            raise AnswerLost(f"no whole answer within {whole_s:.0f} s") from None
         except httpx2.HTTPError as error:
             raise _untrusted(error, self.server.address) or AnswerLost(_words(error)) from error
         return Answer(
             response.status_code,
             response.reason_phrase,
             {key.lower(): value for key, value in response.headers.items()},
-            response.content,
+            body,
         )
 
     def _url(self, path: str) -> httpx2.URL:
@@ -137,6 +149,17 @@ class Channel:
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
+
+
+async def _read(response: httpx2.Response, bytes_max: int | None) -> bytes:
+    if bytes_max is None:
+        return await response.aread()
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > bytes_max:
+            raise AnswerLost(f"its answer is longer than {bytes_max >> 20} MiB")
+    return bytes(body)
 
 
 def _untrusted(error: BaseException, address: str) -> NooutError | None:

@@ -171,7 +171,7 @@ async def test_sessions(site: LabSite, bmc: RedfishBmc) -> None:
     assert (await visitor.observe()).reachable
     logins = [url for method, url in site.network.requests if method == "POST"]
     assert len(logins) == 1
-    visitor._token = "ended"
+    visitor.client._token = "ended"
     assert (await visitor.observe()).reachable
     assert len([url for method, url in site.network.requests if method == "POST"]) == 2
 
@@ -182,13 +182,13 @@ async def test_a_session_ends_when_noout_ends(site: LabSite, bmc: RedfishBmc) ->
     server = Server("https://bmc-pve3.ams1", transport=site.network)
     visitor = RedfishBmc(bmc.node, server, "ADMIN", "lab-bmc", site.clock, session=True)
     await visitor.observe()
-    token = visitor._token
+    token = visitor.client._token
     await visitor.close()
     assert site.network.requests[-1][0] == "DELETE"
     other = RedfishBmc(bmc.node, server, "ADMIN", "lab-bmc", site.clock, session=True)
-    other._token = token
+    other.client._token = token
     assert (await other.observe()).reachable, "logged in anew"
-    assert other._token != token
+    assert other.client._token != token
 
 
 @virtual

@@ -6,6 +6,7 @@ Both generations are understood: ``Thermal``/``Power`` (everything in one docume
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,9 @@ from typing import Any
 from noout.domain.hardware import LogEntry, Power, Reading, SensorKind, Unit
 
 Document = Mapping[str, Any]
+
+ROWS_MAX = 20_000  # of one list
+TEXT_MAX, NAME_MAX = 1000, 100  # characters of a message, of a name
 
 # States in which a part is there and measures nothing: its 0 is no stall.
 _NOT_MEASURING = {"Disabled", "StandbyOffline", "StandbySpare", "UnavailableOffline", "Starting", "Deferring"}
@@ -35,8 +39,8 @@ def table(value: Any) -> Document:
 
 
 def documents(value: Any) -> list[Document]:
-    """A list of objects; anything else in it, or instead of it, is left out."""
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+    """A list of objects; anything else in it, or instead of it, or beyond ``ROWS_MAX``, is left out."""
+    return [each for each in value[:ROWS_MAX] if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def link(document: Document, *path: str) -> str | None:
@@ -150,7 +154,7 @@ def _reading(
     measuring = present and state not in _NOT_MEASURING
     name = row.get("Name") or row.get("FanName") or row.get("MemberId") or row.get("Id") or kind.value
     return Reading(
-        sensor=str(name).strip(),
+        sensor=str(name).strip()[:NAME_MAX] or kind.value,
         kind=kind,
         value=value if measuring else None,
         unit=unit,
@@ -177,12 +181,13 @@ def _limit(row: Document, name: str) -> float | None:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def _positive(value: Any) -> float | None:
@@ -273,15 +278,15 @@ def log_entries(rows: Iterable[Document], sensors: Iterable[str] = ()) -> tuple[
     known = sorted(sensors, key=len, reverse=True)
     found = []
     for row in rows:
-        at = timestamp(row.get("Created")) or timestamp(row.get("EventTimestamp"))
+        at = log_time(row)
         if at is None:
             continue
-        message = str(row.get("Message") or row.get("MessageId") or row.get("EntryCode") or "")
+        message = str(row.get("Message") or row.get("MessageId") or row.get("EntryCode") or "")[:TEXT_MAX]
         found.append(
             LogEntry(
-                id=str(row.get("Id") or row.get("@odata.id") or ""),
+                id=str(row.get("Id") or row.get("@odata.id") or "")[:NAME_MAX],
                 at=at,
-                severity=str(row.get("Severity") or ""),
+                severity=str(row.get("Severity") or "")[:NAME_MAX],
                 message=message,
                 sensor=_sensor_of(row, message, known),
             )
@@ -289,8 +294,18 @@ def log_entries(rows: Iterable[Document], sensors: Iterable[str] = ()) -> tuple[
     return tuple(sorted(found, key=lambda entry: (entry.at, _order(entry.id), entry.id)))
 
 
+def log_time(row: Document) -> datetime | None:
+    return timestamp(row.get("Created")) or timestamp(row.get("EventTimestamp"))
+
+
+def number_of(entry: Any) -> int | None:
+    """The number that an entry's Id is, if it is one."""
+    text = str(entry)
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
 def _order(entry: str) -> int:
-    return int(entry) if entry.isdigit() else 0
+    return number_of(entry) or 0
 
 
 def timestamp(value: Any) -> datetime | None:
@@ -299,16 +314,19 @@ def timestamp(value: Any) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _sensor_of(row: Document, message: str, known: Sequence[str]) -> str:
     """The sensor an entry is about: as a sensor of this BMC named in it, else the vendor's own field."""
-    args = [str(arg) for arg in row.get("MessageArgs") or () if isinstance(arg, str) and arg != "ArrayOfMessageArgs"]
+    told = row.get("MessageArgs")
+    args = (
+        [arg for arg in told if isinstance(arg, str) and arg != "ArrayOfMessageArgs"] if isinstance(told, list) else []
+    )
     for name in known:
         if name in args or re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", message):
             return name
     raw = table(table(table(row.get("Oem")).get("Supermicro")).get("RawEventData"))
-    return str(raw.get("SensorName") or "") or (args[0] if len(args) == 1 else "")
+    return (str(raw.get("SensorName") or "") or (args[0] if len(args) == 1 else ""))[:NAME_MAX]
