@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from noout.domain.cluster import GuestId
 from noout.domain.errors import UsageError
+from noout.domain.hardware import Urgency
 
 CREDENTIAL = "credential:"  # before the name of a secret that systemd hands over, in place of a file's path
 SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
@@ -180,6 +181,30 @@ class PolicySettings(_Table):
     show_estimates: bool = False
 
 
+class ActionSettings(_Table):
+    """What a condition calls for; what is not set is as in ``watch.policy.Actions``."""
+
+    fan_flapping: Urgency | None = None
+    fan_degraded: Urgency | None = None
+    fan_failed: Urgency | None = None
+    fans_failed: Urgency | None = None
+    fans_insufficient: Urgency | None = None
+    temperature_critical: Urgency | None = None
+    power_degraded: Urgency | None = None
+    power_failed: Urgency | None = None
+    power_at_risk: Urgency | None = None
+    memory_correctable: Urgency | None = None
+    memory_uncorrectable: Urgency | None = None
+    network_flapping: Urgency | None = None
+    network_degraded: Urgency | None = None
+    network_failed: Urgency | None = None
+    disk_failing: Urgency | None = None
+
+
+class WatchSettings(_Table):
+    actions: ActionSettings = ActionSettings()
+
+
 class SelfSettings(_Table):
     """What noout itself and its database run in, where those are guests."""
 
@@ -208,6 +233,7 @@ class Settings(_Table):
     customers: dict[str, CustomerSettings] = {}
     probes: ProbeSettings = ProbeSettings()
     policy: PolicySettings = PolicySettings()
+    watch: WatchSettings = WatchSettings()
     self: SelfSettings = SelfSettings()
     serve: ServeSettings = ServeSettings()
     store: StoreSettings = StoreSettings()

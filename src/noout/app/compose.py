@@ -26,7 +26,6 @@ from noout.adapters.store.sql import SqlStore
 from noout.adapters.tls import context_for
 from noout.app.naming import resolve
 from noout.app.privileges import LOOK, require
-from noout.app.watcher import Watcher
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.customers import Customer
 from noout.domain.errors import Broken, UsageError
@@ -50,7 +49,6 @@ from noout.settings import BmcSettings, ClusterSettings, Settings, secret
 
 # A lab's time may run fast, this machine does not: what is due every minute is not done sixty times a second.
 KEEP_S, KEEP_WALL_S = 60.0, 5.0  # how long guests' configurations are kept
-WATCH_WALL_S = 2.0  # the least time between two polls of all BMCs
 
 
 @dataclass
@@ -118,10 +116,6 @@ class Installation:
             await require(hypervisor, LOOK)
             nodes += [each.id for each in (await hypervisor.observe()).nodes]
         return resolve(nodes, text)
-
-    def watcher(self) -> Watcher:
-        every_s = max(self.settings.policy.watch_every_s, in_clock_s(self.clock, WATCH_WALL_S))
-        return Watcher(dict(self.bmcs), self.measurements, self.journal, self.clock, every_s)
 
 
 def in_clock_s(clock: Clock, wall_s: float) -> float:

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from noout.app.notice import watcher_of
 from noout.app.watcher import Health
 from noout.cli.options import ConfigOption, JsonOption, opened, out, print_json, wait, working
 from noout.codec import encode
@@ -35,7 +36,7 @@ def health(
 
     async def work() -> list[Health]:
         async with opened(config) as found:
-            watcher = found.watcher()
+            watcher = watcher_of(found)
             if node is not None:
                 wanted = await found.resolve(node)
                 watcher.bmcs = {wanted: found.bmc(wanted)}

@@ -19,6 +19,7 @@ from rich.text import Text
 from noout.app.carrying import carrying
 from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
+from noout.app.notice import watcher_of
 from noout.cli.options import err, out
 from noout.cli.webapp import web_served
 from noout.domain.cluster import MigrationProgress
@@ -112,7 +113,7 @@ async def follow(found: Installation, maintenance: str) -> Maintenance:
         async with web_served(found, found.settings.serve.listen) as (client, _token):
             err.print(f"the technician's page is served at {client.base_url} (noout workorder {maintenance} --link)")
             await carrier.begin(maintenance)
-            watching = asyncio.create_task(found.watcher().run())
+            watching = asyncio.create_task(watcher_of(found).run())
             try:
                 return await show(found, maintenance)
             finally:

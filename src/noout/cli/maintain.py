@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from noout.app.maintain import Maintenances
+from noout.app.notice import watcher_of
 from noout.app.planning import Planned, look_and_plan
 from noout.app.privileges import LOOK, acts_of, require
 from noout.app.runbook import as_shell
@@ -54,7 +55,7 @@ async def _maintain(
             maintenances = Maintenances(found)
             running = await maintenances.running(wanted)
             planned = await look_and_plan(found, wanted, consents) if running is None else None
-            fault = (await found.watcher().health(wanted)).fault
+            fault = (await watcher_of(found).health(wanted)).fault
         chosen = mode or (Mode.AUTO if found.settings.lab else Mode.STEP)
         if running is not None:
             err.print(f"going on with {running.id}: {running.reason}", markup=False)

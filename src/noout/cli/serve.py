@@ -12,6 +12,7 @@ import typer
 from noout.app.carrying import Carrier, carrying
 from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
+from noout.app.notice import watcher_of
 from noout.cli.live import Teller
 from noout.cli.options import ConfigOption, opened, out, wait
 from noout.cli.webapp import web_served
@@ -37,7 +38,7 @@ def serve(
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
             async with web_served(found, listen=found.settings.serve.listen) as (client, _token):
                 out.print(f"serving {client.base_url}; the watch asks {len(found.bmcs)} BMCs. Stop with Ctrl-C.")
-                await _until(stop, found.watcher().run(), _carry_all(found, carrier))
+                await _until(stop, watcher_of(found).run(), _carry_all(found, carrier))
 
     wait(work())
 

@@ -16,6 +16,7 @@ import httpx2
 
 from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
+from noout.app.notice import watcher_of
 from noout.app.planning import plan_now
 from noout.app.telling import experiences_of, reports_of
 from noout.app.watcher import Watcher
@@ -78,7 +79,7 @@ class Director:
     watcher: Watcher = field(init=False)
 
     def __post_init__(self) -> None:
-        self.watcher = self.found.watcher()
+        self.watcher = watcher_of(self.found)
 
     async def tell(self, out_dir: Path) -> Told:
         """Play the story and write its documents into ``out_dir``."""
