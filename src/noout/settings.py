@@ -170,6 +170,7 @@ class PolicySettings(_Table):
     relocate_tag: str = "relocate-ok"
     shutdown_tag: str = "shutdown-ok"
     eject_tag: str = "eject-ok"
+    tolerant_tag: str = "tolerant"
     eject_isos: str = Field(default="ask", pattern="^(ask|eject)$")
     lock_wait_s: float = Field(default=3600, ge=0)
     canary: Literal["return", "wait"] = "return"

@@ -132,6 +132,7 @@ def policy_of(settings: Settings) -> Policy:
         relocate_tag=chosen.relocate_tag,
         shutdown_tag=chosen.shutdown_tag,
         eject_tag=chosen.eject_tag,
+        tolerant_tag=chosen.tolerant_tag,
         eject_isos=chosen.eject_isos,
         lock_wait_s=chosen.lock_wait_s,
         noout_guests=frozenset(GuestId.parse(each) for each in settings.self.guests),

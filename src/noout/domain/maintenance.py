@@ -91,7 +91,8 @@ class Plan:
     """Everything the execution needs; it has no choice left to make.
 
     ``feasible`` exactly when there are no blockers. ``moves`` empties the node; ``returns`` brings the guests home
-    (in its own executable order); ``stays`` names every guest that leaves and does not return. ``estimate_s`` is (low, high); ``lower_bound_s`` is computed from the data alone.
+    (in its own executable order); ``stays`` names every guest that leaves and does not return. ``estimate_s`` is
+    (low, high); ``lower_bound_s`` is computed from the data alone.
     """
 
     id: str

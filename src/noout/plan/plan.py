@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
 from noout.domain.ceph import CephState
-from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, NodeId
+from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
 from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
 from noout.domain.reasons import Blocker, Caution
 from noout.plan import own
@@ -21,6 +21,7 @@ from noout.plan.lint import lint
 from noout.plan.movability import WayOut, may_be_shut_down
 from noout.plan.placement import Candidate, place
 from noout.plan.policy import Policy
+from noout.plan.returns import unwanted, way_home
 from noout.plan.safety import safety
 from noout.plan.sanity import contradicted, contradictions, refuse_malformed
 from noout.plan.schedule import blackout_ms, duration_s, in_order, makespan_s, wire_bytes, with_dependencies
@@ -55,9 +56,11 @@ def make_plan(
     parent: Plan | None = None,
     crush_host: CrushHost = own_name,
     avoid: Mapping[GuestId, frozenset[NodeId]] = MappingProxyType({}),
+    staying: Callable[[Sequence[Move]], Mapping[GuestId, str]] = lambda moves: {},
 ) -> Plan:
     """Plan the evacuation of ``node`` and the way home. ``crush_host``: where each node's OSDs are in Ceph's map.
-    ``avoid``: nodes to which a guest is not to be sent any more.
+    ``avoid``: nodes to which a guest is not to be sent any more. ``staying``: of the moves found, whose guests are
+    not to come home, and why.
 
     Deterministic in its arguments. A state that cannot be true raises UsageError; whatever forbids the maintenance
     is a blocker of the plan, and the moves that would be possible are still shown. Times by the model in
@@ -84,15 +87,13 @@ def make_plan(
     after = dict(task.where) | {move.guest: move.target for move in moves if move.target is not None}
     free = _free(task, after, {move.guest for move in moves if move.kind is MoveKind.SHUTDOWN})
     survives = spare.survives(free, after) if not stuck else None
-    returns = _returns(task, moves)
+    home = way_home(state, moves, limits, policy, staying(moves))
     blockers = unknown + [reason for reason in reasons if isinstance(reason, Blocker)]
     blockers += [blocker for out in outs for blocker in out.blockers]
     blockers += [no_room(unit, candidate.layout, policy) for unit in stuck]
-    if returns is None:
-        blockers.append(_no_way_home(task))
     cautions = [reason for reason in reasons if isinstance(reason, Caution)]
     cautions += [caution for out in outs for caution in out.cautions]
-    cautions += _cautions(task, moves, survives)
+    cautions += [*_cautions(task, moves, survives), *unwanted(home.stays)]
     bound, estimate = _times(task, moves)
     plan = Plan(
         id="",
@@ -101,7 +102,7 @@ def make_plan(
         observed_at=state.at,
         streams=policy.streams,
         moves=tuple(moves),
-        returns=tuple(returns or ()),
+        returns=home.moves,
         blockers=tuple(blockers),
         cautions=tuple(cautions),
         loads=_loads(task, ceph, free, crush_host),
@@ -111,6 +112,7 @@ def make_plan(
         parent=parent.id if parent else None,
         consents=tuple(sorted(policy.consents)),
         noout_guests=tuple(sorted(mine)),
+        stays=home.stays,
     )
     return _checked(replace(plan, id=_identity(plan)), state, policy, ceph, crush_host)
 
@@ -236,34 +238,6 @@ def _shutdowns(task: _Task, outs: Sequence[WayOut], stopped: Sequence[Unit]) -> 
     ]
 
 
-def _returns(task: _Task, moves: Sequence[Move]) -> list[Move] | None:
-    """Everybody home, in reverse order. A node may hold as much as it held before, even above its limit."""
-    back = []
-    for move in reversed(moves):
-        if move.target is None:
-            why = f"{move.name or move.guest} is started again"
-            back.append(replace(move, after=(), why=why, expected_s=30.0, expected_blackout_ms=0))
-            continue
-        guest = task.state.guest(move.guest)
-        stores = {disk.storage for disk in guest.local_disks} if guest else set()
-        store = next(iter(stores)) if move.target_storage is not None and len(stores) == 1 else None
-        why = f"{move.name or move.guest} returns to {move.source.name}"
-        back.append(
-            replace(
-                move, source=move.target, target=move.source, target_storage=store, after=(), why=why,
-                failback_off=False,
-            )
-        )  # fmt: skip
-    taken = taken_bytes(task.state)
-    limits = {node: max(limit, taken[node]) for node, limit in task.limits.items()}
-    away = dict(task.where) | {move.guest: move.target for move in moves if move.target is not None}
-    mine = task.policy.noout_guests
-    ordered = with_dependencies(own.last(back, mine), task.state, away, limits)
-    if ordered is None:  # somebody's way home needs the room that noout's guest takes
-        return with_dependencies(back, task.state, away, limits)
-    return own.waiting(ordered, mine, frozenset(move.guest for move in back))
-
-
 def _free(task: _Task, after: Mapping[GuestId, NodeId], down: set[GuestId]) -> dict[NodeId, int]:
     free = dict(task.limits)
     for guest in task.state.guests:
@@ -362,20 +336,6 @@ def _firewalled(task: _Task, moves: Sequence[Move]) -> Caution | None:
         how += f", which it cannot be asked for {without}" if without else ""
     guests = ", ".join(str(guest.id) for guest in behind)
     return Caution("guest.firewall", str(task.node), said, how, {"guests": guests, "without_table": without})
-
-
-def _no_way_home(task: _Task) -> Blocker:
-    """Either two guests are together now against a rule, or RAM allows no order."""
-    name = task.node.name
-    here = {guest.id for guest in task.state.guests_on(task.node) if holds_ram(guest)}
-    for rule in task.state.rules:
-        pair = sorted(rule.guests & here)
-        if rule.enabled and rule.strict and rule.kind is Affinity.APART and len(pair) > 1:
-            who = " and ".join(str(guest) for guest in pair)
-            said = f"{who} are both on {name} now, against rule {rule.name}: they cannot all come back"
-            return Blocker("plan.no-way-home", str(task.node), said, f"move one of them away, or relax {rule.name}")
-    said = f"the guests could leave {name}, but not come back in any order found"
-    return Blocker("plan.no-way-home", str(task.node), said, "free RAM on the fullest nodes, then plan again")
 
 
 def _identity(plan: Plan) -> str:

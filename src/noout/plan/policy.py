@@ -32,6 +32,7 @@ class Policy:
     relocate_tag: str = "relocate-ok"
     shutdown_tag: str = "shutdown-ok"
     eject_tag: str = "eject-ok"
+    tolerant_tag: str = "tolerant"  # its owner minds a pause least: it comes home before all others
     eject_isos: str = "ask"  # "eject": any local ISO may be taken out of its drive and put back afterwards
     lock_wait_s: float = 3600.0  # how long a guest's passing lock (a backup) is waited for
     consents: frozenset[GuestId] = field(default_factory=frozenset)
