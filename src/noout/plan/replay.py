@@ -91,29 +91,30 @@ def _cheapest(arrivals: Sequence[_Arrival], costs: Mapping[GuestId, int]) -> int
     """The least loss of choosing which arrivals have started: an arrival's bytes where it has not, or once the bytes
     of each that left for those that have. A minimum cut, found by filling paths until there are none (Edmonds-Karp).
     """
-    edges: dict[Hashable, dict[Hashable, float]] = {"from": {}, "to": {}}
+    edges: dict[Hashable, dict[Hashable, int]] = {"from": {}, "to": {}}
+    beyond = 1 + sum(each.ram_bytes for each in arrivals)  # never filled: no path carries more
 
-    def edge(one: Hashable, other: Hashable, size: float) -> None:
+    def edge(one: Hashable, other: Hashable, size: int) -> None:
         edges.setdefault(one, {})[other] = size
         edges.setdefault(other, {}).setdefault(one, 0)
 
     for each in arrivals:
         edge("from", ("in", each.guest), each.ram_bytes)
         for guest in sorted(each.needs & costs.keys()):
-            edge(("in", each.guest), ("out", guest), float("inf"))
+            edge(("in", each.guest), ("out", guest), beyond)
     for guest, size in costs.items():
         edge(("out", guest), "to", size)
-    filled = 0.0
+    filled = 0
     while path := _path(edges):
-        size = min(edges[one][other] for one, other in path)
+        share = min(edges[one][other] for one, other in path)
         for one, other in path:
-            edges[one][other] -= size
-            edges[other][one] += size
-        filled += size
-    return int(filled)
+            edges[one][other] -= share
+            edges[other][one] += share
+        filled += share
+    return filled
 
 
-def _path(edges: Mapping[Hashable, Mapping[Hashable, float]]) -> list[tuple[Hashable, Hashable]]:
+def _path(edges: Mapping[Hashable, Mapping[Hashable, int]]) -> list[tuple[Hashable, Hashable]]:
     """A shortest way from "from" to "to" with room on each edge; empty when there is none."""
     came: dict[Hashable, Hashable] = {"from": "from"}
     todo: deque[Hashable] = deque(["from"])
