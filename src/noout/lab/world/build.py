@@ -42,22 +42,24 @@ ORCHESTRATOR = PLANNER | {
 CLUSTER_NAMES = ("ams1", "rtm1", "fra1", "mad1")
 
 
-def build_world(nodes: int = 6, guests: int = 24, seed: int = 1, epoch: float = EPOCH, clusters: int = 1) -> World:
+def build_world(
+    nodes: int = 6, guests: int = 24, seed: int = 1, epoch: float = EPOCH, clusters: int = 1, pgs: int = 128
+) -> World:
     """A world of ``clusters`` clusters of ``nodes`` nodes and ``guests`` guests each, the same for the same seed."""
     if nodes < 1 or guests < 0 or not 1 <= clusters <= len(CLUSTER_NAMES):
         raise ValueError(f"a world needs 1 or more nodes, 0 or more guests, 1 to {len(CLUSTER_NAMES)} clusters")
-    built = {CLUSTER_NAMES[i]: _cluster(i, nodes, guests, seed + 7919 * i, epoch) for i in range(clusters)}
+    built = {CLUSTER_NAMES[i]: _cluster(i, nodes, guests, seed + 7919 * i, epoch, pgs) for i in range(clusters)}
     return World(seed=seed, epoch=epoch, now=epoch, clusters=built)
 
 
-def _cluster(index: int, node_count: int, guest_count: int, seed: int, epoch: float) -> Cluster:
+def _cluster(index: int, node_count: int, guest_count: int, seed: int, epoch: float, pgs: int) -> Cluster:
     names = [f"pve{i + 1}" for i in range(node_count)]
     people, ha_vmids = cast.cast(names, min(2, node_count - 1), guest_count, seed, epoch)
     guests = {g.vmid: g for g in people}
     for guest in people:
         _furnish(guest, seed)
     nodes = _nodes(index, names, guests, epoch)
-    ceph = _ceph(names, guests, seed, index)
+    ceph = _ceph(names, guests, seed, index, pgs)
     return Cluster(
         name=CLUSTER_NAMES[index],
         nodes=nodes,
@@ -132,7 +134,7 @@ def _ha(names: list[str], guests: dict[int, Guest], vmids: list[int], seed: int,
     return ha
 
 
-def _ceph(names: list[str], guests: dict[int, Guest], seed: int, index: int) -> Ceph | None:
+def _ceph(names: list[str], guests: dict[int, Guest], seed: int, index: int, pgs: int) -> Ceph | None:
     """Hyperconverged from three nodes up: mons on the first three, OSDs (2 to 4) on every node."""
     if len(names) < 3:
         return None
@@ -147,7 +149,7 @@ def _ceph(names: list[str], guests: dict[int, Guest], seed: int, index: int) -> 
         ceph.mons[name] = Mon(name, rank, f"10.{77 + index}.0.{rank + 1}")
     ceph.mgrs = {name: Mgr(name) for name in names[:2]}
     stored = int(sum(d.size for g in guests.values() for d in g.disks if d.storage == "rbd") * 0.45)
-    ceph.pools = {1: Pool(1, ".mgr", pg_num=1, used=2 * 1024**2), 2: Pool(2, "rbd", pg_num=128, used=stored)}
+    ceph.pools = {1: Pool(1, ".mgr", pg_num=1, used=2 * 1024**2), 2: Pool(2, "rbd", pg_num=pgs, used=stored)}
     for pool in ceph.pools.values():
         for n in range(pool.pg_num):
             pgid = f"{pool.id}.{n:x}"

@@ -39,6 +39,7 @@ class Kernel:
         self.clock = clock
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0
+        self._settled = -1.0
         self._pids: dict[tuple[str, str], int] = {}
         self._cancel: dict[str, Callable[[], None]] = {}  # by UPID: what stopping the task does
         self._statuses: dict[tuple[str, int], deque[tuple[float, str]]] = {}
@@ -52,12 +53,15 @@ class Kernel:
     def advance(self) -> float:
         """Run every due event, in order, up to the clock's now; return it. Time never goes back."""
         until = max(self.clock.now(), self.world.now)
+        if until == self._settled and not (self._heap and self._heap[0][0] <= until):
+            return until  # nothing is due, and all was settled at this very instant
         while self._heap and self._heap[0][0] <= until:
             when, _, fn = heapq.heappop(self._heap)
             self.world.now = max(self.world.now, when)
             fn()
         self.world.now = until
         self._settle()
+        self._settled = until
         return until
 
     def at(self, when: float, fn: Callable[[], None]) -> None:

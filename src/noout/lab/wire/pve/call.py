@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from noout.lab.wire.pve.access import Principal, allowed
@@ -26,6 +27,9 @@ FLAGS = {
     "noup": "OSDs are not allowed to start.",
     "pause": "Pauses read and writes.",
 }
+
+
+FOUND_MAX = 1000
 
 
 class PveError(Exception):
@@ -114,7 +118,7 @@ class Method:
     perm: str
     proxied: bool  # carried out by the node of the path
 
-    @property
+    @cached_property
     def path_params(self) -> tuple[Param, ...]:
         names = re.findall(r"\{(\w+)\}", self.path)
         return tuple(_PATH_PARAMS.get(n, text(n)).needed() for n in names)
@@ -152,12 +156,20 @@ class Table:
     def __init__(self, chapters: Sequence[Methods]) -> None:
         self.all = [method for chapter in chapters for method in chapter.all]
         self._by_shape: dict[tuple[str, int], list[tuple[list[str], Method]]] = {}
+        self._found: dict[tuple[str, str], tuple[Method, dict[str, str]] | None] = {}
         for method in self.all:
             segments = _segments(method.path)
             self._by_shape.setdefault((method.verb, len(segments)), []).append((segments, method))
 
     def find(self, verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
         """The method and the values in its path; a fixed segment wins over a named one."""
+        if (verb, path) not in self._found:
+            if len(self._found) >= FOUND_MAX:  # paths of tasks never come back
+                self._found.clear()
+            self._found[verb, path] = self._search(verb, path)
+        return self._found[verb, path]
+
+    def _search(self, verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
         wanted = _segments(path)
         found: list[tuple[Method, dict[str, str]]] = []
         for segments, method in self._by_shape.get((verb, len(wanted)), ()):
