@@ -1,20 +1,18 @@
-"""Does a plan hold? An independent replay of it over the observed cluster, sharing no code with what placed it.
+"""Does a plan hold? An independent check of it over the observed cluster, sharing no code with what placed it.
 
-The replay plays the moves as they may be executed: started in their order, at most ``streams`` at once, each after the
-ones it waits for, and otherwise as badly timed as that allows. A guest that moves holds its RAM on both sides and is,
-for every rule, on both.
+Each move by itself, all of them together, the way home, and a replay that times them as badly as they may be timed.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from noout.domain.ceph import CephState
 from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, GuestKind, GuestStatus, Node, NodeId
 from noout.domain.maintenance import Move, MoveKind, Plan
 from noout.plan.policy import PASSING_LOCKS, Policy
+from noout.plan.replay import afterwards, breaches
 
 _MAY = {
     MoveKind.LIVE: "a running or paused VM that nothing ties to its node",
@@ -49,11 +47,12 @@ def lint(
     wrong += _own(plan, state, policy)
     if wrong:
         return tuple(dict.fromkeys(wrong))  # a replay of moves that cannot be would only repeat this
-    there = _Replay(state, plan.streams, limits)
-    wrong += there.run(plan.moves)
-    wrong += _at_the_end(state, there.where, plan.node)
+    before = {guest.id: guest.node for guest in state.guests}
+    away = afterwards(plan.moves, before)
+    wrong += breaches(plan.moves, state, before, limits)
+    wrong += _at_the_end(state, away, plan.node)
     wrong += _bystanders(plan, state)
-    wrong += _way_home(plan, state, there.where, limits)
+    wrong += _way_home(plan, state, away, limits)
     return tuple(dict.fromkeys(wrong))
 
 
@@ -274,60 +273,6 @@ def _accounting(plan: Plan, state: ClusterState) -> Iterator[str]:
             yield f"{guest.id} runs on {plan.node.name} and is not in the plan"
 
 
-@dataclass
-class _Replay:
-    """Plays moves; ``where`` is the placement once they are all done."""
-
-    state: ClusterState
-    streams: int
-    limits: Mapping[NodeId, int]
-    where: dict[GuestId, NodeId] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.where:
-            self.where = {guest.id: guest.node for guest in self.state.guests}
-        self.size = {
-            guest.id: guest.ram_bytes
-            for guest in self.state.guests
-            if guest.status is not GuestStatus.STOPPED and not guest.template
-        }
-        self.rivals: dict[GuestId, list[tuple[str, GuestId]]] = {}
-        for rule in self.state.rules:
-            if rule.enabled and rule.strict and rule.kind is Affinity.APART:
-                for one in rule.guests:
-                    others = [(rule.name, other) for other in sorted(rule.guests) if other != one]
-                    self.rivals.setdefault(one, []).extend(others)
-        self.room = {node: 0 for node in self.limits}  # RAM that stands on the node, moves not counted
-        for one, node in self.where.items():
-            self.room[node] = self.room.get(node, 0) + self.size.get(one, 0)
-
-    def run(self, moves: Sequence[Move]) -> list[str]:
-        wrong: list[str] = []
-        surely_done: set[GuestId] = set()  # in whatever way it is timed
-        begun: list[Move] = []
-        for move in moves:
-            surely_done |= set(move.after)
-            if move.target is None:
-                continue
-            lingering = [each for each in begun if each.guest not in surely_done and each.source == move.target]
-            here = sorted((self.size.get(each.guest, 0) for each in lingering), reverse=True)
-            # The arrivals count from their start; of the departures that nobody waits for, any that can still run.
-            still = sum(here[: self.streams - 1])
-            needed = self.room[move.target] + still + self.size.get(move.guest, 0)
-            if self.size.get(move.guest, 0) and needed > self.limits[move.target]:
-                over = needed - self.limits[move.target]
-                wrong.append(f"when {move.guest} starts, {move.target.name} may lack {_gib(over)} of RAM")
-            leaving = {each.guest for each in lingering}
-            for rule, other in self.rivals.get(move.guest, ()):
-                if other in self.size and (self.where.get(other) == move.target or other in leaving):
-                    wrong.append(f"{move.guest} comes to {move.target.name} with {other} there: rule {rule} forbids it")
-            self.room[move.target] += self.size.get(move.guest, 0)
-            self.room[move.source] -= self.size.get(move.guest, 0)
-            self.where[move.guest] = move.target
-            begun.append(move)
-        return wrong
-
-
 def _at_the_end(state: ClusterState, where: Mapping[GuestId, NodeId], leaving: NodeId) -> Iterator[str]:
     """The node rules and the togetherness rules; what was against a rule before may stay so."""
     before = {guest.id: guest.node for guest in state.guests}
@@ -368,7 +313,8 @@ def _way_home(
     home = {guest.id: guest.node for guest in state.guests}
     yield from (f"{guest} returns twice" for guest in sorted(set(back)) if back.count(guest) > 1)
     yield from (f"{guest} returns without having left" for guest in sorted(set(back) - out.keys()))
-    yield from _staying(plan, out, set(back), away)
+    if not any(blocker.code == "plan.no-way-home" for blocker in plan.blockers):
+        yield from (f"{guest} does not return" for guest in sorted(out.keys() - set(back)))
     known = [move for move in plan.returns if move.guest in out]
     for move in known:
         yield from _homeward(move, out[move.guest], away, home)
@@ -381,21 +327,7 @@ def _way_home(
             held[guest.node] = held.get(guest.node, 0) + guest.ram_bytes
     # A node may hold on the way home what it held before, even where that was above its limit.
     relaxed = {node: max(limit, held.get(node, 0)) for node, limit in limits.items()}
-    replay = _Replay(state, max(1, plan.streams), relaxed, dict(away))
-    yield from (f"on the way home, {each}" for each in replay.run(known))
-
-
-def _staying(
-    plan: Plan, out: Mapping[GuestId, Move], back: set[GuestId], away: Mapping[GuestId, NodeId]
-) -> Iterator[str]:
-    """Whoever does not return is named, where it will be, with the reason."""
-    named = {stay.guest for stay in plan.stays}
-    yield from (f"{guest} does not return" for guest in sorted(out.keys() - back - named))
-    for stay in plan.stays:
-        if stay.guest in back:
-            yield f"{stay.guest} is said to stay, and returns"
-        elif stay.guest not in out or away[stay.guest] != stay.node or not stay.why:
-            yield f"{stay.guest} is said to stay on {stay.node.name}, which no move or no reason bears out"
+    yield from (f"on the way home, {each}" for each in breaches(known, state, away, relaxed))
 
 
 def _homeward(move: Move, went: Move, away: Mapping[GuestId, NodeId], home: Mapping[GuestId, NodeId]) -> Iterator[str]:

@@ -104,20 +104,21 @@ def with_dependencies(
     keep_apart = [r.guests for r in state.rules if r.enabled and r.strict and r.kind is Affinity.APART]
     present = dict(where)  # a guest that is leaving stays present until somebody waits for its end
     departures: dict[NodeId, list[Move]] = {}
-    done: set[GuestId] = set()
+    waited: dict[NodeId, list[GuestId]] = {}
     result: list[Move] = []
     for move in moves:
         after: list[GuestId] = []
         if move.target is not None:
+            after = waited.setdefault(move.target, [])
             rivals = {each for rule in keep_apart if move.guest in rule for each in rule & ram.keys()} - {move.guest}
             leaving = departures.get(move.target, [])
             for gone in [each for each in leaving if each.guest in rivals]:
-                _wait_for(gone, after, done, used, leaving, ram)
+                _wait_for(gone, after, used, leaving, ram)
             need = used[move.target] + ram.get(move.guest, 0) - limits[move.target]
             for gone in sorted(leaving, key=lambda each: -ram.get(each.guest, 0)) if need > 0 else ():
                 if used[move.target] + ram.get(move.guest, 0) <= limits[move.target]:
                     break
-                _wait_for(gone, after, done, used, leaving, ram)
+                _wait_for(gone, after, used, leaving, ram)
             if used[move.target] + ram.get(move.guest, 0) > limits[move.target]:
                 return None
             if any(present.get(each) == move.target for each in rivals):
@@ -132,13 +133,11 @@ def with_dependencies(
 def _wait_for(
     gone: Move,
     after: list[GuestId],
-    done: set[GuestId],
     used: dict[NodeId, int],
     leaving: list[Move],
     ram: Mapping[GuestId, int],
 ) -> None:
     after.append(gone.guest)
-    done.add(gone.guest)
     used[gone.source] -= ram.get(gone.guest, 0)
     leaving.remove(gone)
 
