@@ -313,8 +313,7 @@ def _way_home(
     home = {guest.id: guest.node for guest in state.guests}
     yield from (f"{guest} returns twice" for guest in sorted(set(back)) if back.count(guest) > 1)
     yield from (f"{guest} returns without having left" for guest in sorted(set(back) - out.keys()))
-    if not any(blocker.code == "plan.no-way-home" for blocker in plan.blockers):
-        yield from (f"{guest} does not return" for guest in sorted(out.keys() - set(back)))
+    yield from _staying(plan, out, set(back), away)
     known = [move for move in plan.returns if move.guest in out]
     for move in known:
         yield from _homeward(move, out[move.guest], away, home)
@@ -328,6 +327,19 @@ def _way_home(
     # A node may hold on the way home what it held before, even where that was above its limit.
     relaxed = {node: max(limit, held.get(node, 0)) for node, limit in limits.items()}
     yield from (f"on the way home, {each}" for each in breaches(known, state, away, relaxed))
+
+
+def _staying(
+    plan: Plan, out: Mapping[GuestId, Move], back: set[GuestId], away: Mapping[GuestId, NodeId]
+) -> Iterator[str]:
+    """Whoever does not return is named, where it will be, with the reason."""
+    named = {stay.guest for stay in plan.stays}
+    yield from (f"{guest} does not return" for guest in sorted(out.keys() - back - named))
+    for stay in plan.stays:
+        if stay.guest in back:
+            yield f"{stay.guest} is said to stay, and returns"
+        elif stay.guest not in out or away[stay.guest] != stay.node or not stay.why:
+            yield f"{stay.guest} is said to stay on {stay.node.name}, which no move or no reason bears out"
 
 
 def _homeward(move: Move, went: Move, away: Mapping[GuestId, NodeId], home: Mapping[GuestId, NodeId]) -> Iterator[str]:
