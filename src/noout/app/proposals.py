@@ -135,7 +135,7 @@ class Proposals:
         place = (fault.node.cluster, self.chassis[fault.node])
         for mate in (each for each, chassis in self.chassis.items() if (each.cluster, chassis) == place):
             for known in await self.of(mate) if mate != fault.node else ():
-                if known.fault.template == fault.template and known.sensors & set(fault.sensors):
+                if known.fault.template == fault.template and set(known.sensors) & set(fault.sensors):
                     return mate, known
         return fault.node, None
 
@@ -215,14 +215,15 @@ def _fold(live: dict[str, Proposal], node: NodeId, event: Event) -> None:
 def _proposed(before: Proposal | None, node: NodeId, event: Event, fault: Fault, plan: ReadyPlan | None) -> Proposal:
     reopens = str(event.data.get("reopens", ""))
     if before is None:
-        sensors = frozenset(fault.sensors)
-        return Proposal(node, fault, event.at, 1, sensors, fault.urgency, Standing.OPEN, plan=plan, reopens=reopens)
+        return Proposal(
+            node, fault, event.at, 1, fault.sensors, fault.urgency, Standing.OPEN, plan=plan, reopens=reopens
+        )
     return replace(
         before,
         fault=fault,
         proposed_at=event.at,
         times=before.times + 1,
-        sensors=before.sensors | set(fault.sensors),
+        sensors=tuple(sorted({*before.sensors, *fault.sensors})),
         urgency=max(before.urgency, fault.urgency, key=RANK.__getitem__),
         standing=Standing.OPEN,
         plan=plan,

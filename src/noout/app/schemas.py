@@ -10,6 +10,7 @@ from noout.app.snapshot import Snapshot
 from noout.app.watcher import Health
 from noout.domain.journal import Event
 from noout.domain.maintenance import Maintenance, Plan
+from noout.domain.proposals import Proposal
 from noout.domain.workorder import WorkOrder
 from noout.tell.report import Report
 
@@ -26,6 +27,7 @@ class StatusDocument:
     format: Literal["noout.status"]
     version: Literal[1]
     maintenances: tuple[Maintenance, ...]
+    standstill: Standstill | None = None  # since when nothing new is done anywhere
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,13 @@ class HealthDocument:
     format: Literal["noout.health"]
     version: Literal[1]
     nodes: tuple[Health, ...]
+
+
+@dataclass(frozen=True)
+class ProposalsDocument:
+    format: Literal["noout.proposals"]
+    version: Literal[1]
+    proposals: tuple[Proposal, ...]
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ SCHEMAS: dict[str, Any] = {
     "plan": PlanDocument,
     "status": StatusDocument,
     "health": HealthDocument,
+    "proposals": ProposalsDocument,
     "journal": JournalDocument,
     "report": ReportDocument,
     "workorder": WorkOrderDocument,

@@ -45,7 +45,7 @@ class Proposal:
     fault: Fault
     proposed_at: datetime
     times: int
-    sensors: frozenset[str]
+    sensors: tuple[str, ...]
     urgency: Urgency
     standing: Standing
     shared: tuple[NodeId, ...] = ()

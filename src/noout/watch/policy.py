@@ -126,7 +126,7 @@ def due(fault: Fault, known: Proposal | None, now: datetime) -> str:
         return ""
     if RANK[fault.urgency] > RANK[known.urgency]:
         return f"it is more urgent than before ({known.urgency.value})"
-    if fresh := sorted(set(fault.sensors) - known.sensors):
+    if fresh := sorted(set(fault.sensors) - set(known.sensors)):
         return f"{_listed(fresh)} joined it"
     if known.until is not None and known.until <= now:
         return f"its snooze is over ({known.reason})"

@@ -73,7 +73,7 @@ def test_a_power_fault_is_not_hidden_behind_a_fan() -> None:
 def test_a_fault_is_due_once_and_again_only_for_a_reason() -> None:
     fault = propose(PVE3, [say("FAN1", FLAPS)])
     assert fault is not None and due(fault, None, START)
-    known = Proposal(PVE3, fault, START, 1, frozenset({"FAN1"}), S, Standing.OPEN)
+    known = Proposal(PVE3, fault, START, 1, ("FAN1",), S, Standing.OPEN)
     assert due(fault, known, START) == ""
     for standing in (Standing.SNOOZED, Standing.DECLINED, Standing.OPEN):
         put_aside = replace(known, standing=standing)
