@@ -14,7 +14,7 @@ from typing import Protocol
 from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import ClusterState, Guest, GuestId, MigrationProgress, NodeId, Task
 from noout.domain.errors import NooutError
-from noout.domain.hardware import HardwareState, LogEntry
+from noout.domain.hardware import HardwareState, LogEntry, Power, Reading
 from noout.domain.impact import Sample, Service
 from noout.domain.inventory import NodeInventory
 from noout.domain.journal import Event, Message
@@ -220,6 +220,38 @@ class Bmc(Protocol):
         ...
 
     async def locate(self, on: bool) -> None: ...
+
+
+class EventSource(Protocol):
+    """A BMC that can send its events itself."""
+
+    async def subscribed(self, destination: str, context: str, known: str) -> str:
+        """See to it that this BMC sends its events to ``destination`` with ``context`` in each: where its subscription
+        is, the one at ``known`` if that still stands. Those to the same destination that nobody keeps are ended.
+
+        Raises Refused when the BMC cannot do it, Retryable or UnknownOutcome when it may later.
+        """
+        ...
+
+    async def unsubscribe(self, known: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """What exporters tell of one node. ``host``: what the running host measures; ``bmc``: what its BMC says by way of
+    an exporter; ``power``: on, off, or not known from there."""
+
+    host: tuple[Reading, ...] = ()
+    bmc: tuple[Reading, ...] = ()
+    power: Power = Power.UNKNOWN
+
+
+class Exporters(Protocol):
+    """The monitoring of one cluster."""
+
+    async def observe(self) -> Mapping[NodeId, HostReport]:
+        """Every node of which something is known now. Raises Retryable or Broken."""
+        ...
 
 
 class Prober(Protocol):
