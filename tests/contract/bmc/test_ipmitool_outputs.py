@@ -10,7 +10,7 @@ import pytest
 from noout.adapters.bmc import parse_ipmi as parse
 from noout.domain.cluster import NodeId
 from noout.domain.hardware import HardwareState, Power, Reading, SensorKind, Unit
-from noout.watch.episodes import history
+from noout.watch.verdict import judge
 
 
 @pytest.fixture
@@ -138,6 +138,7 @@ def test_six_records_of_one_stop_are_one_episode() -> None:
     at = datetime(2026, 11, 23, 7, 21, tzinfo=UTC)
     fan = Reading("FAN1", SensorKind.FAN, 6000.0, Unit.RPM, lower_critical=600.0)
     state = HardwareState(NodeId("ams1", "pve3"), at, True, Power.ON, readings=(fan,), log=entries)
-    [episode] = history([state], at).episodes["FAN1"]
+    [verdict] = judge([state], at)
+    [episode] = verdict.episodes
     assert (episode.what, episode.lowest, episode.sources) == ("stall", 0, ("log",))
     assert (episode.since.second, episode.until and episode.until.second) == (10, 15)
