@@ -95,3 +95,17 @@ def test_debug_shows_a_log_and_no_secret(place: Path, lab: Lab) -> None:
     assert said.code == 0
     assert "DEBUG" in said.err or "INFO" in said.err
     assert lab.token("lab").split("=")[1] not in said.out + said.err
+
+
+def test_everything_is_stopped_and_allowed_again(noout: Noout) -> None:
+    assert noout("allow-all").out.strip() == "nothing was stopped"
+    said = noout("stop-all", "--reason", "a customer [calls]")
+    assert said.code == 0 and "no new effect is started anywhere" in said.out
+    assert "stopped already" in noout("stop-all").out
+    told = noout("status")
+    assert "a customer [calls]" in " ".join(told.out.split()) and "noout allow-all" in told.out
+    document = json.loads(noout("status", "--json").out)
+    fits(noout, "status", document)
+    assert document["standstill"]["reason"] == "a customer [calls]"
+    assert noout("allow-all").out.strip() == "effects are allowed again"
+    assert json.loads(noout("status", "--json").out)["standstill"] is None

@@ -19,6 +19,7 @@ from noout.adapters.durable import DurableEngine
 from noout.app.comeback import Comeback
 from noout.app.compose import Installation
 from noout.app.paging import page
+from noout.app.standstill import standstill
 from noout.app.witnessing import Witness, services_of
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
@@ -85,8 +86,11 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         return await witness.answered() if witness is not None else {}
 
     async def frozen(m: Maintenance) -> str:
-        """While another maintenance closes up after a second fault, nothing else is set in motion anywhere; only a
-        run that has given up redundancy itself goes on, for its way back must not take longer."""
+        """Nothing at all while everything is stopped. While another maintenance closes up after a second fault,
+        nothing else is set in motion anywhere; only a run that has given up redundancy itself goes on, for its way
+        back must not take longer."""
+        if (stopped := await standstill(found.journal)) is not None:
+            return str(stopped)
         if m.urgent or given_up(m):
             return ""
         for stream in await found.journal.streams():

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from noout.app.doctor.diagnosis import Diagnosis
 from noout.app.snapshot import Snapshot
+from noout.app.standstill import Standstill
 from noout.app.watcher import Health
 from noout.domain.journal import Event
 from noout.domain.maintenance import Maintenance, Plan

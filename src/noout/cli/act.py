@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -10,7 +9,18 @@ from rich.markup import escape
 
 from noout.app.maintain import Maintenances
 from noout.app.technician import same_serial
-from noout.cli.options import ConfigOption, IdArgument, JsonOption, err, opened, out, print_json, print_plain, wait
+from noout.cli.options import (
+    ConfigOption,
+    IdArgument,
+    JsonOption,
+    err,
+    opened,
+    operator,
+    out,
+    print_json,
+    print_plain,
+    wait,
+)
 from noout.codec import encode
 from noout.domain.errors import Refused, UsageError
 from noout.domain.journal import EXTEND_H_MAX, MessageKind
@@ -18,14 +28,10 @@ from noout.domain.maintenance import Json, Maintenance
 from noout.domain.workorder import WorkOrder
 
 
-def _operator() -> str:
-    return f"operator:{getpass.getuser()}"
-
-
 def _tell(maintenance: str, kind: MessageKind, said: str, config: ConfigOption, **data: Json) -> None:
     async def work() -> None:
         async with opened(config) as found:
-            await Maintenances(found).tell(maintenance, kind, _operator(), data)
+            await Maintenances(found).tell(maintenance, kind, operator(), data)
         out.print(f"{maintenance}: {said}", markup=False)
 
     wait(work())
@@ -38,7 +44,7 @@ def approve(maintenance: IdArgument, config: ConfigOption = None) -> None:
         async with opened(config) as found:
             maintenances = Maintenances(found)
             kind, data, said = _asked(await maintenances.get(maintenance))
-            await maintenances.tell(maintenance, kind, _operator(), data)
+            await maintenances.tell(maintenance, kind, operator(), data)
         out.print(f"{maintenance}: {said}", markup=False)
 
     wait(work())
@@ -73,7 +79,7 @@ def hands_on(
                     f"{state.hands_on_by} is at {state.node.name} already", remedy=f"noout status {maintenance}"
                 )
             read = same_serial(serial, order.location.serial, state.node.name) if state.open else ""
-            await maintenances.tell(maintenance, MessageKind.HANDS_ON, _operator(), {"serial": read})
+            await maintenances.tell(maintenance, MessageKind.HANDS_ON, operator(), {"serial": read})
         out.print(f"{maintenance}: hands-on; data is held next, then {state.node.name} is shut down", markup=False)
 
     wait(work())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +19,7 @@ from noout.app.carrying import carrying
 from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
 from noout.app.notice import watcher_of
-from noout.cli.options import err, out
+from noout.cli.options import err, operator, out
 from noout.cli.webapp import web_served
 from noout.domain.cluster import MigrationProgress
 from noout.domain.errors import NooutError
@@ -151,7 +150,7 @@ async def confirm(found: Installation, state: Maintenance) -> None:
     if (await _line()).strip().lower() not in ("y", "yes"):
         out.print(f"Not now. `noout approve {state.id}` says yes, `noout abort {state.id}` undoes what was done.")
         return
-    actor = f"operator:{getpass.getuser()}"
+    actor = operator()
     await Maintenances(found).tell(state.id, MessageKind.CONFIRM, actor, {"action": state.facts["to_confirm"]})
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from noout.app.maintain import Maintenances
 from noout.app.planning import Planned, look_and_plan, plan_from_snapshot
 from noout.app.runbook import as_shell
 from noout.app.schemas import SCHEMAS
 from noout.app.snapshot import load_snapshot, take_snapshot
+from noout.app.standstill import standstill
 from noout.cli.options import (
     ConfigOption,
     ConsentOption,
@@ -116,10 +118,14 @@ def status(
     async def work() -> None:
         async with opened(config) as found:
             maintenances = Maintenances(found)
+            stopped = await standstill(found.journal)
             asked = await maintenances.all() if maintenance is None else [await maintenances.get(maintenance)]
             if as_json:
-                print_json({"format": "noout.status", "version": 1, "maintenances": [encode(each) for each in asked]})
+                document = {"format": "noout.status", "version": 1, "maintenances": [encode(each) for each in asked]}
+                print_json(document | {"standstill": encode(stopped) if stopped is not None else None})
                 return
+            if stopped is not None:
+                out.print(f"[red]⛔[/] {escape(stopped.headline)}\n  → noout allow-all")
             if not asked:
                 out.print("No maintenance yet. `noout health` shows the nodes, `noout plan NODE` what one would take.")
             for each in asked:

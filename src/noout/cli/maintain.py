@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from noout.app.planning import Planned, look_and_plan
 from noout.app.privileges import LOOK, acts_of, require
 from noout.app.runbook import as_shell
 from noout.cli.live import follow
-from noout.cli.options import ConfigOption, ConsentOption, NodeArgument, err, opened, out, wait, working
+from noout.cli.options import ConfigOption, ConsentOption, NodeArgument, err, opened, operator, out, wait, working
 from noout.cli.pictures import plan_picture
 from noout.cli.standing import by_hand, show_standing
 from noout.domain.errors import Refused, UsageError
@@ -71,7 +70,7 @@ async def _maintain(
                 out.print(f"What the watch has seen goes with it: {fault.summary}", markup=False)
             await require(found.hypervisor(wanted), LOOK, *acts_of(planned.plan))
             _ask(planned, yes)
-            actor = f"operator:{getpass.getuser()}"
+            actor = operator()
             opened_now = await maintenances.open(
                 wanted, reason=reason, mode=chosen, actor=actor, plan=planned.plan, fault=fault
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -60,6 +61,11 @@ def working(what: str) -> Iterator[None]:
 def wait(work: Coroutine[Any, Any, T]) -> T:
     """Run one command's work to its end."""
     return asyncio.run(work)
+
+
+def operator() -> str:
+    """Who is at the keyboard, as the journal names them."""
+    return f"operator:{getpass.getuser()}"
 
 
 def print_json(document: Json) -> None:
