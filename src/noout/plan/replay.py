@@ -144,7 +144,7 @@ def _too_close(
     rivals: dict[GuestId, list[tuple[str, GuestId]]] = {}
     for rule in state.rules:
         if rule.enabled and rule.strict and rule.kind is Affinity.APART:
-            for one in rule.guests:
+            for one in rule.guests & ram.keys():  # a guest that does not run is in nobody's way
                 others = [(rule.name, other) for other in sorted(rule.guests) if other != one and other in ram]
                 rivals.setdefault(one, []).extend(others)
     come: dict[GuestId, NodeId] = {}  # by the moves so far in the list: two that come may always meet

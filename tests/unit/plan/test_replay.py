@@ -48,7 +48,9 @@ def goes_wrong(moves: Sequence[Move], state: ClusterState, limits: dict[NodeId, 
             there = sum(size for guest, size in ram.items() if target in on[guest])
             if who in ram and there + ram[who] > limits[target]:
                 return True
-            if any(who in foe and any(target in on[x] for x in (foe - {who}) & ram.keys()) for foe in foes):
+            if any(
+                who in foe & ram.keys() and any(target in on[x] for x in (foe - {who}) & ram.keys()) for foe in foes
+            ):
                 return True
             todo.append((begun | {i}, over))
     return False
