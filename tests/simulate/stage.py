@@ -1,0 +1,324 @@
+"""One history: a random cluster, the run, the people, and the troubles, all from one seed, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from noout.adapters.clock import LabClock
+from noout.adapters.store.memory import MemoryStore
+from noout.domain.errors import Retryable
+from noout.domain.journal import Event, Kind, Message, MessageKind
+from noout.domain.maintenance import Json, Maintenance, Phase
+from noout.lab.world.build import build_world
+from noout.lab.world.laws import Laws
+from noout.lab.world.model import Cluster
+from tests.crash.points import Crash
+from tests.sim.story import MID, NODE, WORK, Sim
+from tests.simulate.fastwire import fast_wire
+from tests.simulate.promises import Promises
+from tests.simulate.troubles import TROUBLES, End
+from tests.support.labsite import lab_site
+from tests.support.virtual import run_virtual
+
+LOOK_S = 4.0
+GIVE_UP_S = 4 * 3600.0  # afterwards the operator aborts
+END_S = 8 * 3600.0
+RESTART_S = 5.0
+
+
+@dataclass
+class Told:
+    """What became of one history."""
+
+    seed: int
+    outcome: str
+    broken: list[str]
+    virtual_s: float
+    troubles: Counter[str] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    crashes: int = 0
+    log: list[str] = field(default_factory=list)
+
+
+class StageJournal:
+    """The journal, which can be gone for a while, and in whose writes the process dies."""
+
+    def __init__(self, inner: MemoryStore, stage: Stage) -> None:
+        self._inner, self._stage = inner, stage
+        self.gone = False
+        self.dies_in = 0
+
+    async def append(
+        self, stream: str, expected_seq: int, kind: str, data: Mapping[str, Json], actor: str = "noout"
+    ) -> Event:
+        self._there()
+        if self.dies_in == 1:
+            self.dies_in = 0
+            raise Crash("before a write")
+        event = await self._inner.append(stream, expected_seq, kind, data, actor)
+        self._stage.written(event)
+        if self.dies_in:
+            self.dies_in -= 1
+            if self.dies_in == 1:
+                self.dies_in = 0
+                raise Crash("after a write")
+        return event
+
+    def _there(self) -> None:
+        if self.gone:
+            raise Retryable("the database does not answer")
+
+    async def read(self, stream: str, after: int = 0) -> Sequence[Event]:
+        self._there()
+        return await self._inner.read(stream, after)
+
+    async def streams(self) -> Sequence[str]:
+        self._there()
+        return await self._inner.streams()
+
+    async def post(self, stream: str, message: Message) -> bool:
+        return await self._inner.post(stream, message)
+
+    async def messages(self, stream: str) -> Sequence[Message]:
+        self._there()
+        return await self._inner.messages(stream)
+
+
+@dataclass
+class _Strike:
+    """A trouble that waits for its moment: some seconds after the n-th intent of any kind, or after the beginning."""
+
+    name: str
+    intent: int  # 0: by time alone
+    delay_s: float
+    lasts_s: float
+
+
+class Stage:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.rng = rng = Random(seed)
+        world = build_world(nodes=rng.choice((4, 4, 5)), guests=rng.randint(3, 9), seed=seed, pgs=16)
+        lab = lab_site(world)
+        self.store = MemoryStore(lab.clock)
+        self.journal = StageJournal(self.store, self)
+        self.sim = Sim(lab, self.store, self.journal)  # type: ignore[arg-type]
+        self.laws: Laws = lab.laws
+        self.cluster: Cluster = lab.cluster
+        self.clock: LabClock = lab.clock
+        _shrink(self.cluster, rng)
+        self.promises = Promises(self.laws, self.cluster)
+        self.told = Told(seed, "", [], 0.0)
+        self.active: dict[str, End] = {}
+        self.intents = 0
+        self.verbs: dict[str, str] = {}  # open intents: key -> verb
+        self.strikes = [self._strike() for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4)))]
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def _strike(self) -> _Strike:
+        rng = self.rng
+        by_intent = rng.random() < 0.75
+        return _Strike(
+            rng.choice(sorted(TROUBLES)),
+            rng.randint(1, 30) if by_intent else 0,
+            rng.choice((0.0, 0.0, 1.0, 5.0, 20.0)) if by_intent else rng.uniform(0, 1500),
+            rng.choice((3.0, 20.0, 90.0, 300.0, 900.0)),
+        )
+
+    # --- what happens --------------------------------------------------------------------------------------
+
+    def written(self, event: Event) -> None:
+        self.promises.look()
+        if event.kind == Kind.INTENT:
+            verb = event.data["action"]["verb"]
+            if verb == "shutdown-guest":
+                self.promises.consented_down.add(int(event.data["action"]["subject"].rpartition("/")[2]))
+            self.intents += 1
+            self.verbs[event.data["key"]] = verb
+            self.told.actions[verb] += 1
+            self.told.pairs.update((name, verb) for name in self.active)
+            for strike in [each for each in self.strikes if each.intent == self.intents]:
+                self.spawn(self._suffer(strike))
+        elif event.kind in (Kind.DONE, Kind.FAILED):
+            self.verbs.pop(event.data["key"], None)
+
+    def spawn(self, coro: object) -> None:
+        task = asyncio.ensure_future(coro)  # type: ignore[arg-type]
+        self.tasks.add(task)
+
+    async def _suffer(self, strike: _Strike) -> None:
+        if strike.delay_s:
+            await asyncio.sleep(strike.delay_s)
+        if strike.name in self.active:
+            return
+        end = TROUBLES[strike.name](self, self.rng)
+        if end is None:
+            return
+        self.note(f"{strike.name} begins")
+        self.told.troubles[strike.name] += 1
+        self.told.pairs.update((strike.name, verb) for verb in self.verbs.values())
+        self.active[strike.name] = end
+        await asyncio.sleep(strike.lasts_s)
+        self.end(strike.name)
+
+    def end(self, name: str) -> None:
+        if (end := self.active.pop(name, None)) is not None:
+            self.laws.advance()
+            end()
+            self.note(f"{name} ends")
+
+    def note(self, text: str) -> None:
+        self.told.log.append(f"{asyncio.get_running_loop().time():7.0f} ! {text}")
+
+    def shift_clock(self, seconds: float) -> None:
+        object.__setattr__(self.clock, "epoch", self.clock.epoch + seconds)
+
+    def node_is_the_technicians(self) -> bool:
+        return self.cluster.bmcs[NODE.name].cords_pulled
+
+    # --- people --------------------------------------------------------------------------------------------
+
+    async def technician(self) -> None:
+        """Prompt, late, twice, at the wrong server first, or never."""
+        sim, rng = self.sim, self.rng
+        manner = rng.choice(("prompt", "prompt", "prompt", "late", "twice", "wrong-server", "never", "stays-away"))
+        self.told.troubles[f"technician-{manner}"] += 1
+        await sim.until(lambda m: m.work_order is not None and m.needs == "technician", 5.0)
+        await asyncio.sleep({"late": 3000.0}.get(manner, 30.0))
+        if manner == "never":
+            return
+        m = await sim.state()
+        assert m.work_order is not None
+        serial = m.work_order.location.serial
+        if manner == "wrong-server":
+            await sim.say(MessageKind.HANDS_ON, "technician:ruben", serial="LAB0000000")
+            await asyncio.sleep(20)
+        for _ in range(2 if manner == "twice" else 1):
+            await sim.say(MessageKind.HANDS_ON, "technician:ruben", serial=serial)
+        m = await sim.until(lambda m: m.node_off_at is not None or not m.open, 5.0)
+        if manner == "stays-away" or m.work_order is None:
+            return
+        for check in m.work_order.checks:
+            for action in WORK.get(check.key, ()):
+                self.laws.advance()
+                self.laws.hands(self.cluster, NODE.name, action)
+            await asyncio.sleep(10)
+            await sim.say(MessageKind.FINDING, "technician:ruben", check=check.key, answer="done")
+        for _ in range(2 if manner == "twice" else 1):
+            await sim.say(MessageKind.SIGN_OFF, "technician:ruben")
+
+    async def operator(self) -> None:
+        """Sometimes pauses, resumes, aborts; tries again when it is stuck; in the end gives up, and aborts."""
+        sim, rng = self.sim, self.rng
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        moods = rng.choice(("calm", "calm", "calm", "pauses", "aborts", "aborts-late"))
+        self.told.troubles[f"operator-{moods}"] += 1
+        if moods == "pauses":
+            await asyncio.sleep(rng.uniform(1, 900))
+            await sim.say(MessageKind.PAUSE)
+            await asyncio.sleep(rng.uniform(5, 600))
+            await sim.say(MessageKind.RESUME)
+        elif moods.startswith("aborts"):
+            await asyncio.sleep(rng.uniform(1, 400) if moods == "aborts" else rng.uniform(300, 2000))
+            await sim.say(MessageKind.ABORT, reason="changed my mind")
+        while loop.time() - began < GIVE_UP_S:
+            await asyncio.sleep(600)
+            m = await sim.state()
+            if m.blockers and not self.active:
+                await self._helps(m)
+                await sim.say(MessageKind.RESUME)
+        for name in list(self.active):
+            self.end(name)
+        self.strikes = []
+        await sim.say(MessageKind.ABORT, reason="it takes too long")
+        await self._hands_off()
+        while True:
+            await asyncio.sleep(600)
+            await self._helps(await sim.state())
+            await sim.say(MessageKind.RESUME)
+
+    async def _helps(self, m: Maintenance) -> None:
+        """What its blockers ask a person for, as far as a person at a console can."""
+        codes = {each.code for each in m.blockers}
+        self.laws.advance()
+        if any(code.startswith("power") or code in ("node.still-on",) for code in codes):
+            await self.sim.say(MessageKind.FORCE_OFF, reason="it hangs")
+
+    async def _hands_off(self) -> None:
+        """Whoever is at the rack leaves it as it must be."""
+        bmc = self.cluster.bmcs[NODE.name]
+        self.laws.advance()
+        if bmc.cords_pulled:
+            self.laws.hands(self.cluster, NODE.name, "plug_cords")
+        if bmc.lid_open:
+            self.laws.hands(self.cluster, NODE.name, "close_lid")
+        await self.sim.say(MessageKind.SIGN_OFF, "technician:ruben")
+
+    async def _watch(self) -> None:
+        while True:
+            self.promises.look()
+            await asyncio.sleep(LOOK_S)
+
+    # --- from beginning to end ----------------------------------------------------------------------------
+
+    async def play(self) -> Told:
+        await self.sim.open()
+        for strike in [each for each in self.strikes if each.intent == 0]:
+            self.spawn(self._suffer(strike))
+        for people in (self.technician(), self.operator(), self._watch()):
+            self.spawn(people)
+        run = asyncio.ensure_future(self._processes())
+        await asyncio.wait([run], timeout=END_S)
+        for task in (*self.tasks, run):
+            if task.done() and not task.cancelled() and (wrong := task.exception()) is not None:
+                raise wrong
+            task.cancel()
+        for name in list(self.active):
+            self.end(name)
+        m = await self.sim.onlooker.get(MID)
+        events = list(await self.store.read(MID))
+        self.promises.at_the_end(m, events)
+        told = self.told
+        told.outcome = m.phase.value if m.phase in (Phase.DONE, Phase.ABORTED) else _where(m)
+        told.broken = self.promises.broken
+        told.virtual_s = asyncio.get_running_loop().time()
+        return told
+
+    async def _processes(self) -> None:
+        """One process after the other, until one sees the end."""
+        while True:
+            engine = self.sim.begin()
+            await engine.start(MID)
+            try:
+                await engine.tasks[MID]
+                return
+            except (Crash, Retryable):
+                self.told.crashes += 1
+                await asyncio.sleep(RESTART_S)
+
+
+def _where(m: Maintenance) -> str:
+    codes = ", ".join(sorted({each.code for each in m.blockers}))
+    return f"{'aborting, ' if m.aborting else ''}{m.step}: {codes or m.needs or m.waiting_for}"
+
+
+def _shrink(cluster: Cluster, rng: Random) -> None:
+    """Small guests: hours of copying tell nothing that minutes do not."""
+    for guest in cluster.guests.values():
+        guest.maxmem //= rng.choice((1, 2, 4))
+
+
+def history(seed: int) -> Told:
+    """The history of this seed, always the same."""
+
+    async def play() -> Told:
+        return await Stage(seed).play()
+
+    with fast_wire():
+        return run_virtual(play(), limit_s=2 * END_S)

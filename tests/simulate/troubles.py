@@ -1,0 +1,334 @@
+"""What may go wrong in a history: each trouble begins at some moment, and mostly ends again.
+
+Nothing here knows what noout should do about it; ``promises`` knows what it must never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from noout.lab.world.kernel import LawError
+from noout.lab.world.model import Guest
+from tests.sim.story import NODE
+
+if TYPE_CHECKING:
+    from tests.simulate.stage import Stage
+
+End = Callable[[], None]
+Begin = Callable[["Stage", Random], End | None]  # None: not possible at this moment
+TROUBLES: dict[str, Begin] = {}
+
+
+def trouble(begin: Begin) -> Begin:
+    TROUBLES[begin.__name__.replace("_", "-")] = begin
+    return begin
+
+
+def _fault(stage: Stage, name: str, **params: object) -> End:
+    laws, cluster = stage.laws, stage.cluster
+    laws.advance()
+    laws.fault(cluster, name, **params)
+
+    def end() -> None:
+        laws.advance()
+        laws.clear_fault(cluster, name, **params)
+
+    return end
+
+
+def _nothing() -> None:
+    """It ends by itself."""
+
+
+def _other_node(stage: Stage, rng: Random) -> str:
+    return rng.choice(sorted(set(stage.cluster.nodes) - {NODE.name}))
+
+
+def _guests(stage: Stage, *, here: bool | None = None) -> list[Guest]:
+    found = sorted(stage.cluster.guests.values(), key=lambda guest: guest.vmid)
+    return [guest for guest in found if here is None or (guest.node == NODE.name) is here]
+
+
+# --- the wire -------------------------------------------------------------------------------------------------
+
+_PATHS = (".*", "GET .*", "POST .*", "/cluster/", "/qemu", "/lxc", "/tasks", "/ceph", "/status", "/migrate", "/ha/")
+
+
+@trouble
+def api_error(stage: Stage, rng: Random) -> End | None:
+    status, times = rng.choice((500, 503, 595, 596)), rng.choice((1, 2, 5, 20))
+    _fault(stage, "api-error", pattern=rng.choice(_PATHS), status=status, times=times)
+    return lambda: stage.laws.clear_fault(stage.cluster, "api-error")
+
+
+@trouble
+def api_slow(stage: Stage, rng: Random) -> End | None:
+    _fault(stage, "api-slow", pattern=rng.choice(_PATHS), seconds=rng.choice((3, 20, 40)), times=rng.choice((1, 3, 10)))
+    return lambda: stage.laws.clear_fault(stage.cluster, "api-slow")
+
+
+@trouble
+def answer_lost(stage: Stage, rng: Random) -> End | None:
+    _fault(stage, "api-lost-answer", pattern=rng.choice(("POST .*", "PUT .*", ".*")), times=rng.choice((1, 1, 3)))
+    return lambda: stage.laws.clear_fault(stage.cluster, "api-lost-answer")
+
+
+@trouble
+def resources_stale(stage: Stage, rng: Random) -> End | None:
+    _fault(stage, "api-stale", pattern=rng.choice(("/cluster/resources", "/cluster/ha/", "/qemu")), times=10)
+    return lambda: stage.laws.clear_fault(stage.cluster, "api-stale")
+
+
+@trouble
+def connection_dropped(stage: Stage, rng: Random) -> End | None:
+    _fault(stage, "api-drop", pattern=rng.choice(_PATHS), times=rng.choice((1, 3, 10)))
+    return lambda: stage.laws.clear_fault(stage.cluster, "api-drop")
+
+
+@trouble
+def task_forgotten(stage: Stage, rng: Random) -> End | None:
+    """Nobody can say any more what became of a task."""
+    _fault(stage, "api-error", pattern="/tasks/UPID", status=500, times=rng.choice((3, 50)))
+    return lambda: stage.laws.clear_fault(stage.cluster, "api-error", pattern="/tasks/UPID")
+
+
+@trouble
+def shell_refused(stage: Stage, rng: Random) -> End | None:
+    names = sorted(stage.cluster.nodes) if rng.random() < 0.3 else [rng.choice(sorted(stage.cluster.nodes))]
+    ends = [_fault(stage, "ssh-refused", node=name) for name in names]
+
+    def end() -> None:
+        for each in ends:
+            each()
+
+    return end
+
+
+@trouble
+def ceph_command_fails(stage: Stage, rng: Random) -> End | None:
+    what = rng.choice(("ceph .*set-group", "ceph .*ok-to-stop", "ceph .*status", "ha-manager", "ceph "))
+    _fault(stage, "shell-error", pattern=what)
+    return lambda: stage.laws.clear_fault(stage.cluster, "shell-error", pattern=what)
+
+
+# --- moves ----------------------------------------------------------------------------------------------------
+
+
+def _migration(stage: Stage, rng: Random, kind: str) -> End | None:
+    here = [guest for guest in _guests(stage, here=True) if guest.type == "qemu" and guest.status == "running"]
+    chosen = here or [guest for guest in _guests(stage) if guest.type == "qemu" and guest.status == "running"]
+    if not chosen:
+        return None
+    return _fault(stage, "migration", vmid=rng.choice(chosen).vmid, kind=kind, times=rng.choice((1, 2, 5)))
+
+
+@trouble
+def migration_fails(stage: Stage, rng: Random) -> End | None:
+    return _migration(stage, rng, "fail")
+
+
+@trouble
+def migration_stalls(stage: Stage, rng: Random) -> End | None:
+    return _migration(stage, rng, "stall")
+
+
+@trouble
+def migration_never_ends(stage: Stage, rng: Random) -> End | None:
+    return _migration(stage, rng, "no-converge")
+
+
+@trouble
+def shutdown_ignored(stage: Stage, rng: Random) -> End | None:
+    here = _guests(stage, here=True)
+    return _fault(stage, "shutdown-ignored", vmid=rng.choice(here).vmid) if here else None
+
+
+# --- machines -------------------------------------------------------------------------------------------------
+
+
+@trouble
+def another_node_dies(stage: Stage, rng: Random) -> End | None:
+    name = _other_node(stage, rng)
+    if any(not node.online for other, node in stage.cluster.nodes.items() if other not in (name, NODE.name)):
+        return None  # one at a time: with two others gone nobody could be blamed for anything
+    end = _fault(stage, "node-dies", node=name)
+    stage.promises.lost_by_fault(name)
+
+    def back() -> None:
+        end()
+        stage.laws.power_on(stage.cluster, name)
+
+    return back
+
+
+@trouble
+def the_node_dies(stage: Stage, rng: Random) -> End | None:
+    """The very node that is to be repaired, before anybody wanted it off."""
+    if not stage.cluster.nodes[NODE.name].online:
+        return None
+    stage.promises.lost_by_fault(NODE.name)
+    end = _fault(stage, "node-dies", node=NODE.name)
+
+    def back() -> None:
+        end()
+        if not stage.node_is_the_technicians():
+            stage.laws.power_on(stage.cluster, NODE.name)
+
+    return back
+
+
+@trouble
+def node_hangs(stage: Stage, rng: Random) -> End | None:
+    return _fault(stage, "node-hangs", node=NODE.name)
+
+
+@trouble
+def bmc_mute(stage: Stage, rng: Random) -> End | None:
+    return _fault(stage, "bmc-mute", node=NODE.name)
+
+
+@trouble
+def bmc_lies(stage: Stage, rng: Random) -> End | None:
+    return _fault(stage, "bmc-lies", node=NODE.name, about=rng.choice(("reset", "power", "fans")))
+
+
+@trouble
+def osd_does_not_return(stage: Stage, rng: Random) -> End | None:
+    ceph = stage.cluster.ceph
+    assert ceph is not None
+    own = sorted(osd.id for osd in ceph.osds.values() if osd.host == NODE.name)
+    return _fault(stage, "osd-will-not-return", osd=rng.choice(own))
+
+
+@trouble
+def other_osd_dies(stage: Stage, rng: Random) -> End | None:
+    ceph = stage.cluster.ceph
+    assert ceph is not None
+    osd = rng.choice(sorted(o.id for o in ceph.osds.values() if o.host != NODE.name and o.running))
+    stage.laws.advance()
+    stage.promises.redundancy_lost_by_fault()
+    stage.laws.daemon_stop(stage.cluster, f"osd.{osd}")
+    return lambda: stage.laws.daemon_start(stage.cluster, f"osd.{osd}")
+
+
+@trouble
+def other_mon_dies(stage: Stage, rng: Random) -> End | None:
+    ceph = stage.cluster.ceph
+    assert ceph is not None
+    mon = rng.choice(sorted(name for name in ceph.mons if name != NODE.name))
+    stage.laws.advance()
+    stage.promises.redundancy_lost_by_fault()
+    stage.laws.daemon_stop(stage.cluster, f"mon.{mon}")
+    return lambda: stage.laws.daemon_start(stage.cluster, f"mon.{mon}")
+
+
+@trouble
+def mgr_down(stage: Stage, rng: Random) -> End | None:
+    ceph = stage.cluster.ceph
+    assert ceph is not None
+    names = sorted(ceph.mgrs)
+    stage.laws.advance()
+    for name in names:
+        stage.laws.daemon_stop(stage.cluster, f"mgr.{name}")
+
+    def end() -> None:
+        for name in names:
+            if stage.cluster.nodes[name].online:
+                stage.laws.daemon_start(stage.cluster, f"mgr.{name}")
+
+    return end
+
+
+# --- people ---------------------------------------------------------------------------------------------------
+
+
+@trouble
+def operator_moves_a_guest(stage: Stage, rng: Random) -> End | None:
+    guests = [g for g in _guests(stage) if g.status == "running" and not g.lock and not g.local_resources]
+    if not guests:
+        return None
+    guest = rng.choice(guests)
+    others = sorted(name for name, node in stage.cluster.nodes.items() if node.online and name != guest.node)
+    if not others:
+        return None
+    stage.laws.advance()
+    target = rng.choice(others)
+    try:
+        stage.laws.operator_moves(stage.cluster, guest.vmid, target)
+    except LawError:
+        return None
+    stage.promises.moved_by_others(guest.vmid)
+    return _nothing
+
+
+@trouble
+def operator_sets_noout(stage: Stage, rng: Random) -> End | None:
+    """Somebody's own flag, on the whole cluster or on a host: it must still be there when they look for it."""
+    ceph = stage.cluster.ceph
+    assert ceph is not None
+    stage.laws.advance()
+    host = rng.choice(("", *sorted({osd.host for osd in ceph.osds.values()})))
+    present = ceph.flags if not host else ceph.crush_node_flags.get(host, set())
+    if "noout" in present:
+        return None
+    if host:
+        stage.laws.ceph_group_flags(stage.cluster, host, ["noout"], True, "piet")
+    else:
+        stage.laws.ceph_flag(stage.cluster, "noout", True, "piet")
+    stage.promises.foreign_flag(host, "noout")
+
+    def end() -> None:
+        stage.promises.foreign_flag_gone(host, "noout")
+        if host:
+            stage.laws.ceph_group_flags(stage.cluster, host, ["noout"], False, "piet")
+        else:
+            stage.laws.ceph_flag(stage.cluster, "noout", False, "piet")
+
+    return end
+
+
+@trouble
+def operator_clears_our_flag(stage: Stage, rng: Random) -> End | None:
+    ceph = stage.cluster.ceph
+    assert ceph is not None
+    stage.laws.advance()
+    if "noout" not in ceph.crush_node_flags.get(NODE.name, set()) or stage.promises.is_foreign(NODE.name, "noout"):
+        return None
+    stage.promises.unheld_by_others()
+    stage.laws.ceph_group_flags(stage.cluster, NODE.name, ["noout"], False, "piet")
+    return _nothing
+
+
+@trouble
+def backup_begins(stage: Stage, rng: Random) -> End | None:
+    guests = [guest for guest in _guests(stage) if guest.status == "running" and not guest.lock]
+    if not guests:
+        return None
+    stage.laws.advance()
+    stage.laws.fault(stage.cluster, "backup-running", vmid=rng.choice(guests).vmid, seconds=rng.choice((60, 300, 1200)))
+    return _nothing
+
+
+@trouble
+def clock_jumps(stage: Stage, rng: Random) -> End | None:
+    """noout's own clock: forwards for good, or back for good, as when it is set by hand."""
+    stage.shift_clock(rng.choice((-120.0, -5.0, 30.0, 600.0)))
+    return _nothing
+
+
+@trouble
+def store_gone(stage: Stage, rng: Random) -> End | None:
+    stage.journal.gone = True
+
+    def end() -> None:
+        stage.journal.gone = False
+
+    return end
+
+
+@trouble
+def process_dies(stage: Stage, rng: Random) -> End | None:
+    stage.journal.dies_in = rng.randrange(1, 8)
+    return _nothing
