@@ -1,73 +1,45 @@
-"""Readings and log entries joined into episodes: one stop is one episode, however many records it left behind.
+"""Stretches of low readings and log entries joined into episodes: one stop is one episode, however many records it
+left behind.
 
-Each episode is a "stall" (the fan stood still, or nearly), a "low" (it turned slowly), or "hunting" (it turned as it
-should, below a limit set too high).
+Each episode of a fan is a "stall" (it stood still, or nearly), a "low" (it turned slowly), or "hunting" (it turned as
+it should, below a limit set too high).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from statistics import median
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
-from noout.domain.hardware import Episode, HardwareState
-from noout.watch.log import HUNTING_FROM, Crossing, crossings, fan_sensors
-from noout.watch.readings import Poll, Telemetry, believe, ordered
+from noout.domain.hardware import Episode
+from noout.watch.fan import Fan
+from noout.watch.fans import COLLAPSE, HUNTING_FROM
+from noout.watch.log import Crossing
 
 JOIN = timedelta(seconds=90)  # one stop leaves up to six records, and may be seen by a poll as well
-STANDING = 0.1  # share of the usual speed below which a fan counts as standing still
-COLLAPSE = 2.0  # a fan that usually turns at this many times its limit does not get there by hunting
+HALF_LIFE, FLAPPING_FROM, CLEAR_BELOW = timedelta(hours=24), 2.0, 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """One node's episodes by fan, with the telemetry that they were read from."""
-
-    telemetry: Telemetry
-    episodes: dict[str, tuple[Episode, ...]]
+def moment(at: float) -> datetime:
+    """Unix seconds as noout's own times."""
+    return datetime.fromtimestamp(at, UTC)
 
 
-def history(states: Sequence[HardwareState], now: datetime) -> History:
-    """Read the episodes of every fan out of one node's polls."""
-    polls = ordered(states)
-    telemetry = believe(polls)
-    sensors = set(telemetry.sensors) | fan_sensors(polls)
-    logged = crossings(polls, sensors, telemetry.off, now)
-    episodes: dict[str, tuple[Episode, ...]] = {}
-    for sensor in sorted(sensors):
-        seen = _from_polls(sensor, telemetry.polls)
-        seen += _from_log(sensor, [each for each in logged if each.sensor == sensor], telemetry)
-        episodes[sensor] = tuple(_joined(seen))
-    return History(telemetry, episodes)
+def from_readings(fan: Fan) -> list[Episode]:
+    """Each stretch of low readings; it ends at the poll that read well again, or lasts."""
+    return [
+        Episode(
+            fan.name,
+            moment(low.since),
+            None if low.until is None else moment(low.until),
+            low.what,
+            low.lowest,
+            ("readings",),
+        )
+        for low in fan.low
+    ]
 
 
-def _from_polls(sensor: str, polls: Sequence[Poll]) -> list[Episode]:
-    """Runs of low readings. An episode ends at the poll that read well again, or lasts."""
-    usual = median([p.speed[sensor] for p in polls if sensor in p.speed and not p.low[sensor]] or [0.0])
-    found: list[Episode] = []
-    since: datetime | None = None
-    lowest = 0.0
-    for poll in polls:
-        if sensor not in poll.speed or poll.common:
-            continue
-        value = poll.speed[sensor]
-        if poll.low[sensor]:
-            lowest = value if since is None else min(lowest, value)
-            since = since or poll.at
-        elif since is not None:
-            found.append(Episode(sensor, since, poll.at, _kind(lowest, usual), lowest, ("readings",)))
-            since = None
-    if since is not None:
-        found.append(Episode(sensor, since, None, _kind(lowest, usual), lowest, ("readings",)))
-    return found
-
-
-def _kind(lowest: float, usual: float) -> str:
-    return "stall" if lowest <= STANDING * usual else "low"
-
-
-def _from_log(sensor: str, entries: Sequence[Crossing], telemetry: Telemetry) -> list[Episode]:
+def from_log(sensor: str, entries: Sequence[Crossing], fan: Fan | None) -> list[Episode]:
     """Entries closer together than ``JOIN`` are one stop; what kind of stop is asked of all of them together."""
     groups: list[list[Crossing]] = []
     for entry in entries:
@@ -80,13 +52,13 @@ def _from_log(sensor: str, entries: Sequence[Crossing], telemetry: Telemetry) ->
         if low := [each for each in group if each.low]:
             ends = [each.at for each in group if not each.low and each.at >= low[0].at]
             readings = [each.reading for each in low if each.reading is not None]
-            what = _nature(sensor, low, telemetry)
+            what = _nature(low, fan)
             lowest = min(readings, default=None)
             found.append(Episode(sensor, low[0].at, max(ends, default=low[-1].at), what, lowest, ("log",)))
     return found
 
 
-def _nature(sensor: str, low: Sequence[Crossing], telemetry: Telemetry) -> str:
+def _nature(low: Sequence[Crossing], fan: Fan | None) -> str:
     """A trigger reading of 0 is a stall; one of 60 % of its limit and more is a healthy fan under a wrong limit.
     Without one, the fan's usual speed decides; without that, whether the deepest limit was crossed."""
     shares = [each.reading / each.limit for each in low if each.reading is not None and each.limit]
@@ -94,13 +66,31 @@ def _nature(sensor: str, low: Sequence[Crossing], telemetry: Telemetry) -> str:
         return "stall"
     if shares:
         return "hunting" if min(shares) >= HUNTING_FROM else "low"
-    usual, limit = telemetry.usual.get(sensor, 0.0), telemetry.limits.get(sensor, 0.0)
-    if usual and limit:
-        return "stall" if usual >= COLLAPSE * limit else "hunting"
+    if fan is not None and fan.usual and fan.limit:
+        return "stall" if fan.usual >= COLLAPSE * fan.limit else "hunting"
     return "stall" if any(each.deepest for each in low) else "hunting"
 
 
-def _joined(episodes: Sequence[Episode]) -> list[Episode]:
+def own(entries: Mapping[str, Sequence[Crossing]]) -> dict[str, list[Crossing]]:
+    """The entries of each fan without those of moments at which half of the fans fell low together: a power-on, a BMC
+    that starts anew, the fan bus; evidence about none of them."""
+    falls = sorted((each.at, name) for name, some in entries.items() for each in some if each.low)
+    shared: list[tuple[datetime, datetime]] = []
+    group: list[tuple[datetime, str]] = []
+    for fall in [*falls, (datetime.max.replace(tzinfo=UTC), "")]:
+        if group and fall[0] - group[-1][0] > JOIN:
+            names = {name for _, name in group}
+            if len(names) > 1 and 2 * len(names) >= len(entries):
+                shared.append((group[0][0], group[-1][0] + JOIN))
+            group = []
+        group.append(fall)
+    return {
+        name: [each for each in some if not any(since <= each.at <= until for since, until in shared)]
+        for name, some in entries.items()
+    }
+
+
+def joined(episodes: Sequence[Episode]) -> tuple[Episode, ...]:
     """The same stop seen in the log and by a poll is one episode with both sources."""
     result: list[Episode] = []
     for episode in sorted(episodes, key=lambda each: each.since):
@@ -110,7 +100,7 @@ def _joined(episodes: Sequence[Episode]) -> list[Episode]:
             continue
         ends = (last.until, episode.until)
         lows = [each.lowest for each in (last, episode) if each.lowest is not None]
-        worst = min((last.what, episode.what), key=("stall", "low", "hunting").index)
+        worst = min((last.what, episode.what), key=_gravity)
         result[-1] = Episode(
             last.sensor,
             last.since,
@@ -119,4 +109,34 @@ def _joined(episodes: Sequence[Episode]) -> list[Episode]:
             min(lows, default=None),
             tuple(dict.fromkeys((*last.sources, *episode.sources))),
         )
-    return result
+    return tuple(result)
+
+
+def _gravity(what: str) -> int:
+    return ("stall", "low", "hunting").index(what) if what in ("stall", "low", "hunting") else 1
+
+
+def score(episodes: Sequence[Episode], now: datetime) -> float:
+    """The leaky bucket: each episode adds 1, and all of it halves every 24 hours."""
+    return float(sum(0.5 ** ((now - each.since) / HALF_LIFE) for each in episodes if each.since <= now))
+
+
+def flapping_since(episodes: Sequence[Episode], now: datetime) -> datetime | None:
+    """When the flapping that is still going on began; None when the bucket never filled, or has run dry since."""
+    return _filled(episodes, now, HALF_LIFE, FLAPPING_FROM, CLEAR_BELOW)
+
+
+def _filled(
+    episodes: Sequence[Episode], now: datetime, half_life: timedelta, full: float, dry: float
+) -> datetime | None:
+    level, since, last = 0.0, None, now
+    for episode in episodes:
+        level *= 0.5 ** (max(timedelta(), episode.since - last) / half_life)
+        if level < dry:
+            since = None
+        level += 1
+        last = episode.since
+        if level >= full and since is None:
+            since = episode.since
+    level *= 0.5 ** (max(timedelta(), now - last) / half_life)
+    return since if level >= dry else None

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from noout.domain.hardware import HardwareState, LogEntry
 
 CLOCK_SKEW = timedelta(hours=1)  # a BMC's clock may be off; further into the future is garbage
-HUNTING_FROM = 0.6  # share of the limit from which the trigger reading means: fix the limit
 
 _RISING = re.compile(r"de-?assert|returned to|back to|back within|within (normal|range)|cleared|recovered", re.I)
 _READING = re.compile(r"reading\s*[:=]?\s*(\d+(?:\.\d+)?)", re.I)
@@ -42,17 +41,21 @@ def crossings(
 ) -> list[Crossing]:
     """Every entry about one of the sensors, oldest first, each once however often it was polled."""
     entries = {(e.id, e.at, e.message): e for state in states if state.reachable for e in state.log}
-    earliest = datetime(2000, 1, 1, tzinfo=now.tzinfo)
     names = sorted(sensors, key=len, reverse=True)
-    found = []
-    for entry in entries.values():
-        usable = entry.at.tzinfo is not None and earliest < entry.at <= now + CLOCK_SKEW
-        if not usable or any(since <= entry.at <= until for since, until in off):
-            continue
-        sensor = entry.sensor.strip() or next((n for n in names if _names(entry.message, n)), "")
-        if sensor in names and (crossing := _crossing(sensor, entry)) is not None:
-            found.append(crossing)
+    usable = [e for e in entries.values() if timely(e, now) and not any(a <= e.at <= b for a, b in off)]
+    found = [each for entry in usable if (each := crossing(entry, names)) is not None]
     return sorted(found, key=lambda each: (each.at, each.sensor, not each.low))
+
+
+def timely(entry: LogEntry, now: datetime) -> bool:
+    """Whether an entry's time can be true: a BMC's clock may say 1970, or next century."""
+    return entry.at.tzinfo is not None and datetime(2000, 1, 1, tzinfo=now.tzinfo) < entry.at <= now + CLOCK_SKEW
+
+
+def crossing(entry: LogEntry, names: Sequence[str]) -> Crossing | None:
+    """What an entry says of one of the sensors ``names`` (longest first); None for what is not about any."""
+    sensor = entry.sensor.strip() or next((n for n in names if _names(entry.message, n)), "")
+    return _crossing(sensor, entry) if sensor in names else None
 
 
 def fan_sensors(states: Sequence[HardwareState]) -> set[str]:

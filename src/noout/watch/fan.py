@@ -1,0 +1,99 @@
+"""What is remembered of one fan from poll to poll. Times are Unix seconds, speeds in the fan's own unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+STANDING = 0.1  # share of the usual speed below which a fan counts as standing still
+FAILED_POLLS = 5  # low polls in a row
+EPISODES_MAX = 500  # kept of one fan: what is older weighs nothing by then
+ODD_HALF_LIFE_S = 6 * 3600.0
+ODD_FROM, ODD_CLEAR = 8.0, 2.0  # readings out of line, weighed by age: an erratic sensor
+
+
+@dataclass(slots=True)
+class Low:
+    """A stretch of low readings: [since, until], None while it lasts. ``what``: "stall", "low" or "hunting"."""
+
+    since: float
+    until: float | None
+    what: str
+    lowest: float
+
+
+@dataclass(slots=True)
+class Fan:
+    """One fan. ``run``: low polls in a row up to now; ``low``: its stretches of low readings, oldest first."""
+
+    name: str
+    limit: float = 0.0  # lower critical; 0 = the BMC gives none
+    usual: float = 0.0  # its usual speed; 0 = not known yet
+    offset: float | None = None  # ln of its usual speed in proportion to its peers
+    slack: float = 0.0  # how far below that is still usual [ln]
+    run: int = 0
+    run_since: float = 0.0
+    fastest: float = 0.0  # in this run
+    low: list[Low] = field(default_factory=list)
+    turned: bool = False
+    absent: int = 0  # polls in a row without a reading of it
+    distrust: int = 0  # its next readings that are not believed
+    standby: bool = False  # it stands still, as it does whenever so little is asked of the fans
+    fresh_rows: int = 0  # rows since it was put in; its own baseline begins there
+    deficit: float = 0.0  # the CUSUM of how far it is below its baseline [ln x blocks]
+    surplus: float = 0.0
+    deficit_since: float = 0.0
+    short: float = 0.0  # by how much it was below its baseline in the latest block [share]
+    odd: float = 0.0  # readings out of line, weighed by age
+    odd_at: float = 0.0
+    odd_since: float | None = None
+    degraded_since: float | None = None
+
+    @property
+    def open(self) -> bool:
+        return bool(self.low) and self.low[-1].until is None
+
+    def is_low(self, at: float, speed: float, hunting: bool) -> None:
+        """One believed low reading."""
+        if not hunting:
+            if self.run == 0:
+                self.run_since, self.fastest = at, 0.0
+            self.run += 1
+            self.fastest = max(self.fastest, speed)
+        else:
+            self.run = 0
+        what = "hunting" if hunting else "stall" if speed <= STANDING * self.usual else "low"
+        if not self.open:
+            self.low.append(Low(at, None, what, speed))
+            del self.low[:-EPISODES_MAX]
+            return
+        last = self.low[-1]
+        last.lowest = min(last.lowest, speed)
+        last.what = min(last.what, what, key=("stall", "low", "hunting").index)
+
+    def is_well(self, at: float) -> None:
+        """One believed reading that is not low."""
+        self.run = 0
+        if self.open:
+            self.low[-1].until = at
+
+    def is_odd(self, at: float, weight: float) -> None:
+        """One believed reading far from what its peers say, though not low."""
+        self.odd = self.oddness(at) + weight
+        self.odd_at = at
+        if self.odd >= ODD_FROM and self.odd_since is None:
+            self.odd_since = at
+        elif self.odd < ODD_CLEAR:
+            self.odd_since = None
+
+    def oddness(self, at: float) -> float:
+        """How many readings were out of line lately: each counts half after six hours."""
+        return float(self.odd * 0.5 ** ((at - self.odd_at) / ODD_HALF_LIFE_S)) if self.odd else 0.0
+
+    def erratic_since(self, at: float) -> float | None:
+        return self.odd_since if self.odd_since is not None and self.oddness(at) >= ODD_CLEAR else None
+
+    def start_anew(self) -> None:
+        """It was taken out, or another one put in: nothing of its proportion to the others is known any more."""
+        self.offset, self.fresh_rows = None, 0
+        self.deficit = self.surplus = 0.0
+        self.degraded_since = None

@@ -1,0 +1,177 @@
+"""One node's watch: polls in, in the order of time; out at any moment what is to be said of each of its sensors.
+
+It keeps little and costs little: some kilobytes a node and some microseconds a poll, so that two thousand nodes a
+minute need a fraction of a core. It is pure: its clock is the polls' own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from noout.domain.cluster import NodeId
+from noout.domain.hardware import Alert, Episode, HardwareState, LogEntry, Power, Reading, SensorKind, Unit
+from noout.watch.episodes import from_log, from_readings, joined, own
+from noout.watch.fan import Fan
+from noout.watch.fans import GAP_MIN_S, FanWatch
+from noout.watch.log import Crossing, crossing, fan_sensors, timely
+from noout.watch.parts import Parts
+
+RPM_MAX = 60_000.0  # no fan turns faster; what says so is garbage
+KEPT = timedelta(days=14)  # older episodes weigh nothing
+ENTRIES_MAX = 2000  # of the log, the latest: ten thousand at once are a sick BMC, not evidence
+KEPT_ALERTS = 200
+_FOREVER = datetime.max.replace(tzinfo=UTC)
+OF_PERCENT = 1.0  # the limit of a fan that tells percent only and is reported as failed
+
+
+class NodeWatch:
+    """``feed`` every poll once, then ask. An entry of the log may come with many polls, it counts once."""
+
+    def __init__(self, node: NodeId) -> None:
+        self.node = node
+        self.fans = FanWatch()
+        self.parts = Parts()
+        self.alerts: dict[str, Alert] = {}
+        self.latest: HardwareState | None = None
+        self._places: dict[str, int] = {}
+        self._logged: set[str] = set()  # fans that only the log knows
+        self._entries: dict[tuple[str, datetime, str], LogEntry] = {}
+        self._crossings: dict[str, list[Crossing]] | None = None  # None: to be read out of the entries anew
+        self._off: list[tuple[datetime, datetime]] = []
+        self._off_since: datetime | None = None
+        self._answered: datetime | None = None
+
+    @property
+    def fan_names(self) -> list[str]:
+        return sorted({*self._places, *self._logged})
+
+    def fan(self, name: str) -> Fan | None:
+        """What the readings tell of a fan; None for one that only the log knows."""
+        place = self._places.get(name)
+        return None if place is None else self.fans.fans[place]
+
+    # --- what comes in ---
+
+    def feed(self, state: HardwareState) -> bool:
+        """One poll, later than all before (others are left out); True when a verdict may have changed."""
+        if self.latest is not None and state.at <= self.latest.at:
+            return False
+        self.latest = state
+        self._power(state)
+        changed = self._fans(state)
+        self.parts.feed(state)
+        if state.log and state.reachable:
+            changed = self._log(state) or changed
+        for alert in state.alerts:
+            self.alerts[alert.id] = alert
+        if len(self.alerts) > KEPT_ALERTS:
+            self.alerts = dict(sorted(self.alerts.items(), key=lambda each: each[1].at)[-KEPT_ALERTS:])
+        return changed or bool(state.alerts)
+
+    def _fans(self, state: HardwareState) -> bool:
+        at = state.at.timestamp()
+        values: list[float | None] = [None] * len(self.fans.fans)
+        listed = False
+        for reading in state.readings:
+            if reading.kind is not SensorKind.FAN or not reading.present:
+                continue
+            listed = True
+            place = self._places.get(reading.sensor)
+            if place is None:
+                place = self._places[reading.sensor] = self.fans.add(reading.sensor)
+                self._crossings = None
+                values.append(None)
+            values[place] = self._speed(place, reading)
+        if not state.reachable:
+            self.fans.silence(at, "the BMC does not answer")
+        elif state.power is Power.UNKNOWN:
+            self.fans.silence(at, "its power state is unknown")
+        elif state.power is not Power.ON:
+            self.fans.silence(at, f"the node is {state.power.value}")
+        elif not listed:
+            self.fans.silence(at, "the BMC lists no fans")
+        else:
+            return self.fans.feed(at, values)
+        return True
+
+    def _speed(self, place: int, reading: Reading) -> float | None:
+        """The reading where it is valid. A fan that tells its share of full speed tells what is asked of it, not what
+        it does: there the BMC's own word counts."""
+        value, limit, most = reading.value, reading.lower_critical, RPM_MAX
+        if limit is not None and 0 < limit < most:
+            self.fans.limit(place, limit)
+        if reading.unit is Unit.PERCENT:
+            most = 100.0
+            if reading.health == "Critical":
+                self.fans.limit(place, limit or OF_PERCENT)
+                return 0.0
+        elif reading.unit is not Unit.RPM:
+            return None
+        return float(value) if value is not None and math.isfinite(value) and 0 <= value <= most else None
+
+    def _power(self, state: HardwareState) -> None:
+        """Stretches seen off, with the spin-up that follows: what the log says of fans then is no evidence."""
+        if not state.reachable:
+            return
+        if state.power in {Power.OFF, Power.CHANGING}:
+            if self._off_since is None:
+                self._off_since, self._crossings = self._answered or state.at, None
+        elif self._off_since is not None:
+            self._off.append((self._off_since, state.at + timedelta(seconds=GAP_MIN_S)))
+            self._off_since, self._crossings = None, None
+            del self._off[:-50]
+        self._answered = state.at
+
+    def _log(self, state: HardwareState) -> bool:
+        fresh = [e for e in state.log if (e.id, e.at, e.message) not in self._entries and timely(e, state.at)]
+        if not fresh:
+            return False
+        self._entries |= {(e.id, e.at, e.message): e for e in fresh}
+        if len(self._entries) > ENTRIES_MAX or min(e.at for e in self._entries.values()) < state.at - KEPT:
+            latest = sorted(self._entries.items(), key=lambda each: each[1].at)[-ENTRIES_MAX:]
+            self._entries = {key: e for key, e in latest if e.at >= state.at - KEPT}
+        self._logged |= fan_sensors([state])
+        self._crossings = None
+        return True
+
+    # --- what is known ---
+
+    def crossings(self) -> dict[str, list[Crossing]]:
+        """What the log says of each fan, oldest first, without what it says of all together or of a node that is
+        off."""
+        if self._crossings is None:
+            names = sorted(self.fan_names, key=len, reverse=True)
+            off = self._off if self._off_since is None else [*self._off, (self._off_since, _FOREVER)]
+            found: dict[str, list[Crossing]] = {name: [] for name in names}
+            for entry in self._entries.values():
+                if any(since <= entry.at <= until for since, until in off):
+                    continue
+                if (each := crossing(entry, names)) is not None:
+                    found[each.sensor].append(each)
+            for some in found.values():
+                some.sort(key=lambda each: (each.at, not each.low))
+            self._crossings = own(found)
+        return self._crossings
+
+    def episodes(self, now: datetime) -> dict[str, tuple[Episode, ...]]:
+        """The episodes of every fan, from readings and log together."""
+        logged = self.crossings()
+        found = {}
+        for name in self.fan_names:
+            fan = self.fan(name)
+            seen = from_readings(fan) if fan is not None and fan.low else []
+            if entries := logged.get(name):
+                seen += from_log(name, [each for each in entries if each.at <= now], fan)
+            kept = [each for each in seen if each.until is None or each.until >= now - KEPT]
+            found[name] = joined(kept) if kept else ()
+        return found
+
+
+def watch(node: NodeId, states: Sequence[HardwareState]) -> NodeWatch:
+    """The watch of one node after these polls (oldest first)."""
+    told = NodeWatch(node)
+    for state in states:
+        told.feed(state)
+    return told
