@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,6 +21,7 @@ from pydantic_core import ErrorDetails
 from noout.domain.cluster import GuestId
 from noout.domain.errors import UsageError
 from noout.domain.hardware import Urgency
+from noout.domain.windows import parse_window
 
 CREDENTIAL = "credential:"  # before the name of a secret that systemd hands over, in place of a file's path
 SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
@@ -63,6 +65,18 @@ def _via(text: str) -> str:
     return text if text == "tcp" else _url(text)
 
 
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ValueError, OSError):
+        raise ValueError("must be a time zone such as Europe/Amsterdam") from None
+
+
+def _window(text: str) -> str:
+    parse_window(text)
+    return text
+
+
 def _guest(text: str) -> str:
     try:
         return str(GuestId.parse(text))
@@ -78,6 +92,8 @@ GuestName = Annotated[str, AfterValidator(_guest)]
 
 
 Via = Annotated[str, AfterValidator(_via)]
+Zone = Annotated[str, AfterValidator(_zone)]
+WindowText = Annotated[str, AfterValidator(_window)]
 
 
 class _Table(BaseModel):
@@ -121,11 +137,15 @@ class BmcSettings(_Table):
 
 
 class NodeSettings(_Table):
+    """``chassis``, ``pdu``, ``switch``: names of the parts it shares with every other node that has the same there."""
+
     room: str = ""
     rack: str = ""
     unit: str = ""
     serial: str = ""
     chassis: str = ""
+    pdu: str = ""
+    switch: str = ""
 
 
 class ClusterSettings(_Table):
@@ -143,6 +163,7 @@ class ClusterSettings(_Table):
     ceph: CephSettings = CephSettings()
     bmc: dict[str, BmcSettings] = {}
     nodes: dict[str, NodeSettings] = {}
+    timezone: Zone = "UTC"
 
 
 class CustomerSettings(_Table):
@@ -180,6 +201,8 @@ class PolicySettings(_Table):
     probation_days: float = Field(default=7, gt=0)
     watch_every_s: float = Field(default=60, gt=0)
     show_estimates: bool = False
+    windows: list[WindowText] = []
+    node_hours: float = Field(default=1, ge=0)
 
 
 class ActionSettings(_Table):

@@ -30,6 +30,7 @@ from noout.domain.cluster import GuestId, NodeId
 from noout.domain.customers import Customer
 from noout.domain.errors import Broken, UsageError
 from noout.domain.workorder import Location
+from noout.plan.groups import PARTS, Part
 from noout.plan.policy import GIB, Policy
 from noout.ports import (
     Bmc,
@@ -136,7 +137,21 @@ def policy_of(settings: Settings) -> Policy:
         eject_isos=chosen.eject_isos,
         lock_wait_s=chosen.lock_wait_s,
         noout_guests=frozenset(GuestId.parse(each) for each in settings.self.guests),
+        parts=parts_of(settings),
         machine_uuid=machine_uuid(),
+    )
+
+
+def parts_of(settings: Settings) -> tuple[Part, ...]:
+    """The parts that several nodes of a cluster share, as the configuration names them."""
+    found: dict[tuple[str, str, str], set[NodeId]] = {}
+    for cluster, known in settings.clusters.items():
+        for name, place in known.nodes.items():
+            for kind in PARTS:
+                if label := getattr(place, kind):
+                    found.setdefault((cluster, kind, label), set()).add(NodeId(cluster, name))
+    return tuple(
+        Part(kind, label, frozenset(some)) for (_, kind, label), some in sorted(found.items()) if len(some) > 1
     )
 
 

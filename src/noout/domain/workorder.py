@@ -16,6 +16,8 @@ class Location:
     unit: str = ""
     serial: str = ""
     chassis: str = ""
+    pdu: str = ""
+    switch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

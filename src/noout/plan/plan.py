@@ -16,6 +16,7 @@ from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
 from noout.domain.reasons import Blocker, Caution
 from noout.plan import own
 from noout.plan.capacity import CrushHost, holds_ram, limits_bytes, own_name, reserve_bytes, taken_bytes
+from noout.plan.groups import away_from, shared_parts
 from noout.plan.layout import Layout, Unit, start
 from noout.plan.lint import lint
 from noout.plan.movability import WayOut, may_be_shut_down
@@ -56,11 +57,12 @@ def make_plan(
     parent: Plan | None = None,
     crush_host: CrushHost = own_name,
     avoid: Mapping[GuestId, frozenset[NodeId]] = MappingProxyType({}),
+    prefer: frozenset[NodeId] = frozenset(),
     staying: Callable[[Sequence[Move]], Mapping[GuestId, str]] = lambda moves: {},
 ) -> Plan:
     """Plan the evacuation of ``node`` and the way home. ``crush_host``: where each node's OSDs are in Ceph's map.
-    ``avoid``: nodes to which a guest is not to be sent any more. ``staying``: of the moves found, whose guests are
-    not to come home, and why.
+    ``avoid``: nodes to which a guest is not to be sent any more. ``prefer``: nodes to take before any other, as far
+    as rules and room allow. ``staying``: of the moves found, whose guests are not to come home, and why.
 
     Deterministic in its arguments. A state that cannot be true raises UsageError; whatever forbids the maintenance
     is a blocker of the plan, and the moves that would be possible are still shown. Times by the model in
@@ -71,6 +73,7 @@ def make_plan(
         policy = replace(policy, consents=policy.consents | frozenset(parent.consents))
     mine, unknown = own.own_guests(state, policy), own.unknown(state, policy)
     policy = replace(policy, noout_guests=mine)
+    prefer = away_from(node, prefer, (each.id for each in state.nodes), policy.parts)
     reasons = (*safety(state, ceph, node, crush_host), *contradictions(state))
     torn = contradicted(state)
     here = sorted((g for g in state.guests_on(node) if g.id not in torn), key=lambda g: g.id)
@@ -80,7 +83,7 @@ def make_plan(
     task = _Task(state, node, policy, limits, {g.id: g.node for g in state.guests}, late)
     filter = Filter(state, node, avoid)
     spare = Spare(state, filter, task.limits)
-    candidate = _placed(task, outs, filter, spare)
+    candidate = _placed(task, outs, filter, spare, prefer)
     stopped = tuple(u for u in candidate.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
     stuck = tuple(u for u in candidate.left_over if u not in stopped)
     moves = [*_moves(task, candidate, filter), *_shutdowns(task, outs, stopped)]
@@ -88,12 +91,9 @@ def make_plan(
     free = _free(task, after, {move.guest for move in moves if move.kind is MoveKind.SHUTDOWN})
     survives = spare.survives(free, after) if not stuck else None
     home = way_home(state, moves, limits, policy, staying(moves))
-    blockers = unknown + [reason for reason in reasons if isinstance(reason, Blocker)]
-    blockers += [blocker for out in outs for blocker in out.blockers]
+    blockers = unknown + [each for each in reasons if isinstance(each, Blocker)] + [b for o in outs for b in o.blockers]
     blockers += [no_room(unit, candidate.layout, policy) for unit in stuck]
-    cautions = [reason for reason in reasons if isinstance(reason, Caution)]
-    cautions += [caution for out in outs for caution in out.cautions]
-    cautions += [*_cautions(task, moves, survives), *unwanted(home.stays)]
+    cautions = [*_known(reasons, outs), *_cautions(task, moves, survives), *unwanted(home.stays)]
     bound, estimate = _times(task, moves)
     plan = Plan(
         id="",
@@ -126,9 +126,10 @@ def _checked(plan: Plan, state: ClusterState, policy: Policy, ceph: CephState | 
     return replace(plan, blockers=(*plan.blockers, *wrong)) if wrong else plan
 
 
-def _placed(task: _Task, outs: Sequence[WayOut], filter: Filter, spare: Spare) -> Candidate:
+def _placed(task: _Task, outs: Sequence[WayOut], filter: Filter, spare: Spare, prefer: frozenset[NodeId]) -> Candidate:
     """Place without touching third parties; only if that fails, let them step aside."""
     units = units_of([o for o in outs if o.kind not in (None, MoveKind.SHUTDOWN)], filter, task.state)
+    units = [replace(unit, preferred=(unit.preferred & prefer) or unit.preferred) for unit in units]
 
     def keeps_spare(layout: Layout) -> bool:
         moved = {guest.id: target for unit, target in layout.order for guest in unit.guests}
@@ -279,10 +280,17 @@ def _times(task: _Task, moves: Sequence[Move]) -> tuple[float, tuple[float, floa
     return round(bound, 1), (round(max(low, bound), 1), round(max(high, bound), 1))
 
 
+def _known(reasons: Sequence[Blocker | Caution], outs: Sequence[WayOut]) -> list[Caution]:
+    """What was to be said before anything was placed."""
+    found = [reason for reason in reasons if isinstance(reason, Caution)]
+    return found + [caution for out in outs for caution in out.cautions]
+
+
 def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list[Caution]:
     found: list[Caution] = []
     policy = task.policy
     found += [own.caution(move) for move in moves if move.guest in policy.noout_guests]
+    found += shared_parts(task.node, (move.target for move in moves if move.source == task.node), policy.parts)
     for move in moves:
         name, subject = move.name or str(move.guest), str(move.guest)
         if move.failback_off:

@@ -67,7 +67,6 @@ def cluster_table(cluster: Cluster, addresses: Mapping[str, Address], key_file: 
                 "rack": f"B{7 + i // 4}",
                 "unit": f"U{11 + 4 * (i % 4)}",
                 "serial": cluster.bmcs[name].serial,
-                "chassis": cluster.bmcs[name].model,
             }
             for i, name in enumerate(addresses)
         },

@@ -1,0 +1,60 @@
+"""When a maintenance may begin: "Mon-Fri 08:00-17:00", in the cluster's own time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_FORM = re.compile(r"^(\S+) (\d\d):(\d\d)-(\d\d):(\d\d)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """``days``: 0 = Monday. One that ends at or before its beginning ends on the next day."""
+
+    days: frozenset[int]
+    opens: time
+    closes: time
+
+
+def parse_window(text: str) -> Window:
+    """``Mon-Fri 08:00-17:00``, ``Sat,Sun 22:00-04:00``, ``Tue 00:00-24:00``; ValueError for anything else."""
+    found = _FORM.match(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not like 'Mon-Fri 08:00-17:00'")
+    days: set[int] = set()
+    for part in found[1].split(","):
+        first, dash, last = part.partition("-")
+        if first not in DAYS or (dash and last not in DAYS):
+            raise ValueError(f"{part!r} is not of {', '.join(DAYS)}")
+        begin, end = DAYS.index(first), DAYS.index(last if dash else first)
+        days |= {(begin + i) % 7 for i in range((end - begin) % 7 + 1)}
+    hours = [int(each) for each in found.groups()[1:]]
+    closes = (0, 0) if hours[2:] == [24, 0] else (hours[2], hours[3])
+    try:
+        return Window(frozenset(days), time(hours[0], hours[1]), time(*closes))
+    except ValueError:
+        raise ValueError(f"{text!r} names an hour that no day has") from None
+
+
+def next_open(at: datetime, windows: Sequence[Window], zone: tzinfo) -> datetime:
+    """The first moment from ``at`` on at which a maintenance may begin (UTC); ``at`` itself where none is given."""
+    if not windows:
+        return at
+    today = at.astimezone(zone).date()
+    found = []
+    for window in windows:
+        for ahead in range(-1, 9):  # a window of yesterday may still be open
+            day = today + timedelta(days=ahead)
+            if day.weekday() not in window.days:
+                continue
+            later = window.closes <= window.opens
+            opens = datetime.combine(day, window.opens, zone).astimezone(UTC)
+            closes = datetime.combine(day + timedelta(days=later), window.closes, zone).astimezone(UTC)
+            if closes > at:
+                found.append(max(at, opens))
+                break
+    return min(found)
