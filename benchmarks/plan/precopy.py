@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from benchmarks.plan.validator import Executed
-from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
 
 MIB = 1024.0**2
 SETUP_S, CLEANUP_S = 5.0, 4.0
@@ -140,18 +140,21 @@ class Player:
     state: ClusterState
     network: Network
     dirty: float = 1.0
-    alone_s: dict[GuestId, float] = field(default_factory=dict)
+    guests: dict[GuestId, Guest] = field(default_factory=dict)
+    lone: dict[GuestId, Felt] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.guests = {guest.id: guest for guest in self.state.guests}
 
     def play(self, executor: Executor, limit_s: float = 7 * 86400.0) -> list[Felt]:
         """All migrations, until the executor starts no more and none is under way."""
-        guests = {guest.id: guest for guest in self.state.guests}
         flying: list[Flying] = []
         done: list[Felt] = []
         now = next_look = 0.0
         while now < limit_s:
             if now >= next_look - EPSILON_S:
                 for job in executor.start(now, flying):
-                    guest = guests[job.guest]
+                    guest = self.guests[job.guest]
                     flying.append(Flying(job, float(guest.ram_bytes), (guest.dirty_bytes_s or 0) * self.dirty, now))
                 if not flying:
                     return done
@@ -183,33 +186,23 @@ class Player:
     def _felt(self, flown: Flying, now: float) -> Felt:
         job = flown.job
         executed = Executed(job.guest, job.source, job.target, flown.start_s, now)
-        return Felt(executed, flown.sent, flown.throttle > 0, flown.blackout_s, self._alone(flown))
+        alone_s = self.alone(self.guests[job.guest]).seconds
+        return Felt(executed, flown.sent, flown.throttle > 0, flown.blackout_s, alone_s)
 
-    def _alone(self, flown: Flying) -> float:
-        """The same migration with the link to itself."""
-        found = self.alone_s.get(flown.job.guest)
-        if found is None:
+    def alone(self, guest: Guest) -> Felt:
+        """The same guest's migration with the link to itself, from where it is."""
+        if guest.id not in self.lone:
+            job = Job(guest.id, guest.node, guest.node)
             rate = min(self.network.stream_bytes_s, self.network.nic_bytes_s)
-            lone = Flying(flown.job, flown.memory, flown.dirty_bytes_s, 0.0, rate=rate)
-            found, over = 0.0, False
+            flown = Flying(job, float(guest.ram_bytes), (guest.dirty_bytes_s or 0) * self.dirty, 0.0, rate=rate)
+            now, over = 0.0, False
             while not over:
-                step = lone.next_event_s()
-                found += step
-                over = lone.go_on(step)
-            self.alone_s[flown.job.guest] = found
-        return found
-
-
-def bound_s(state: ClusterState, leaving: NodeId, network: Network) -> float:
-    """No evacuation takes less: all memory of the node through its link and one set-up, or its longest guest alone.
-
-    Every guest's memory is counted once, however fast it is rewritten.
-    """
-    sizes = [guest.ram_bytes for guest in state.guests_on(leaving)]
-    single = min(network.stream_bytes_s, network.nic_bytes_s)
-    if not sizes:
-        return 0.0
-    return SETUP_S + max(sum(sizes) / network.nic_bytes_s, max(sizes) / single)
+                step = flown.next_event_s()
+                now += step
+                over = flown.go_on(step)
+            executed = Executed(guest.id, guest.node, guest.node, 0.0, now)
+            self.lone[guest.id] = Felt(executed, flown.sent, flown.throttle > 0, flown.blackout_s, now)
+        return self.lone[guest.id]
 
 
 def totals(felt: Sequence[Felt]) -> Mapping[str, float]:
