@@ -1,197 +1,191 @@
-"""Find a place for every unit: a constructive portfolio, ejection chains, randomised restarts; N+1 among candidates.
+"""Find a place for every unit: a constructive portfolio, ejection chains, then ruin and recreate.
 
 Nearly every failure of greedy placement needs a guest of a third node to step aside first: so when nothing fits, the
-search makes room (depth 2) in an order that can be executed. Deterministic: what is shaken is shaken by a checksum.
+search makes room (by chains of up to two, by exchanges), and goes on until no cheaper way shows. Deterministic: its
+chance is seeded and its effort is counted, never timed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from zlib import crc32
+from random import Random
 
-from noout.domain.cluster import NodeId
-from noout.plan.layout import Layout, Unit
+from noout.plan.ejection import Ejection, choose
+from noout.plan.layout import NOWHERE, Layout, Piece
 
-DEPTH = 2
-EFFORT = 600  # sets of leavers tried in one construction before it gives up making room
-_Liking = Callable[[Layout, Unit, NodeId], float]
-
-
-def _leftover(layout: Layout, unit: Unit, node: NodeId) -> float:
-    return layout.free[node] - unit.ram_bytes
+_Liking = Callable[[Layout, Piece, int], float]
+_Places = dict[Piece, int]
+CONSTRUCTION_EFFORT = 600  # sets of leavers tried in one construction
+ROUND_EFFORT = 120  # the same in one round of ruining and recreating
+PER_RESTART = 250  # the same, for each of the policy's restarts, in ruining and recreating
 
 
-def _best(layout: Layout, unit: Unit, node: NodeId) -> float:
-    return _leftover(layout, unit, node)
+def _best(layout: Layout, piece: Piece, node: int) -> float:
+    return layout.free[node] - piece.ram
 
 
-def _worst(layout: Layout, unit: Unit, node: NodeId) -> float:
-    return -_leftover(layout, unit, node)
+def _worst(layout: Layout, piece: Piece, node: int) -> float:
+    return piece.ram - layout.free[node]
 
 
-def _convex(layout: Layout, unit: Unit, node: NodeId) -> float:
+def _convex(layout: Layout, piece: Piece, node: int) -> float:
     """How much the sum of squared fill grows."""
-    limit = max(layout.grounds.limits[node], 1)
+    limit = max(layout.limits[node], 1)
     before = limit - layout.free[node]
-    return ((before + unit.ram_bytes) ** 2 - before**2) / limit**2
+    return ((before + piece.ram) ** 2 - before**2) / limit**2
 
 
 PORTFOLIO: tuple[_Liking, ...] = (_convex, _best, _worst)
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    layout: Layout
-    left_over: tuple[Unit, ...]  # for which no place was found
+class Score:
+    """What counts, the first difference deciding: bytes without a place, bytes of third parties, N+1, the preferred
+    rules, balance."""
 
-    @property
-    def aside_bytes(self) -> int:
-        """RAM of third parties that have to move."""
-        return sum(unit.ram_bytes for unit, _ in self.layout.order if unit.aside)
+    left_bytes: int
+    aside_bytes: int
+    short: bool
+    disliked: int
+    imbalance: float
 
-    @property
-    def disliked(self) -> int:
-        """Units that go against a preferred rule."""
-        return sum(1 for unit, node in self.layout.order if node not in unit.preferred)
-
-    @property
-    def imbalance(self) -> float:
-        """Sum of squared fill of the nodes."""
-        limits = self.layout.grounds.limits
-        return sum((1 - self.layout.free[node] / limit) ** 2 for node, limit in limits.items() if limit)
+    def key(self) -> tuple[float, ...]:
+        return (self.left_bytes, self.aside_bytes, self.short, self.disliked, self.imbalance)
 
 
-def place(begin: Layout, units: list[Unit], spare: Callable[[Layout], bool], restarts: int) -> Candidate:
-    """The best candidate: all placed, few third parties moved, N+1 kept (``spare``), preferences, balance."""
-    chosen: Candidate | None = None
-    score: tuple[float, ...] = ()
-    for number, candidate in enumerate(_candidates(begin, units, restarts)):
-        left = sum(unit.ram_bytes for unit in candidate.left_over)
-        survives = not candidate.left_over and spare(candidate.layout)
-        mine = (left, candidate.aside_bytes, not survives, candidate.disliked, candidate.imbalance)
-        if chosen is None or mine < score:
-            chosen, score = candidate, mine
-        settled = score[0] == 0 and score[1] == 0 and not score[2]
-        if number + 1 >= len(PORTFOLIO) and (settled or (score[0] == 0 and number >= len(PORTFOLIO) + 4)):
-            break
-    assert chosen is not None
-    return chosen
-
-
-def _candidates(begin: Layout, units: list[Unit], restarts: int) -> Iterator[Candidate]:
-    hardest = sorted(units, key=lambda unit: (len(unit.allowed), -unit.ram_bytes, unit.key))
+def place(layout: Layout, survives: Callable[[Layout], bool]) -> None:
+    """Place all pieces without touching third parties: the best of the portfolio stands in the layout afterwards."""
+    best: tuple[tuple[float, ...], _Places] | None = None
+    begin = layout.mark()
     for liking in PORTFOLIO:
-        yield _construct(begin, hardest, liking)
-    largest = sorted(units, key=lambda unit: (-unit.ram_bytes, unit.key))
-    for attempt in range(restarts):
-        base = hardest if attempt % 2 else largest
-        shaken = sorted(range(len(base)), key=lambda i: i + _share(attempt, i) * (len(base) / 3 + 1))
-        yield _construct(begin, [base[i] for i in shaken], PORTFOLIO[attempt % len(PORTFOLIO)])
+        layout.back_to(begin)
+        for piece in _hardest(layout.pieces):
+            node = choose(layout, piece, liking)
+            if node is not None:
+                layout.shift(piece, node)
+        mine = _score(layout, survives).key()
+        if best is None or mine < best[0]:
+            best = (mine, _places(layout))
+    assert best is not None
+    layout.back_to(begin)
+    _restore(layout, best[1])
 
 
-def _share(attempt: int, index: int) -> float:
-    """A number in 0..1 that looks like chance and is always the same."""
-    return crc32(f"{attempt}/{index}".encode()) / 2**32
+def make_room(layout: Layout, restarts: int) -> None:
+    """Place all pieces, third parties stepping aside where nothing else helps: as few bytes of them as is found."""
+    layout.back_to(0)
+    best: tuple[tuple[int, int], _Places] | None = None
+    for liking in PORTFOLIO:
+        layout.back_to(0)
+        search = Ejection(layout, liking, CONSTRUCTION_EFFORT)
+        for piece in _hardest(layout.pieces):
+            search.insert(piece)
+        best = _better(layout, best)
+    if best is not None:
+        layout.back_to(0)
+        _restore(layout, best[1])
+    _polish(layout, best, PER_RESTART * restarts)
 
 
-def _construct(begin: Layout, units: list[Unit], liking: _Liking) -> Candidate:
-    layout = begin.copy()
-    left: list[Unit] = []
-    search = _Search(liking)
-    for unit in units:
-        node = _choose(layout, unit, liking)
-        if node is not None:
-            layout.put(unit, node)
-        elif (made := search.by_ejection(layout, unit)) is not None:
-            layout = made
-        else:
-            left.append(unit)
-    return Candidate(layout, tuple(left))
+def _better(layout: Layout, best: tuple[tuple[int, int], _Places] | None) -> tuple[tuple[int, int], _Places] | None:
+    cost = _cost(layout)
+    if (best is None or cost < best[0]) and layout.in_order() is not None:
+        return cost, _places(layout)
+    return best
 
 
-def _choose(layout: Layout, unit: Unit, liking: _Liking, but: frozenset[NodeId] = frozenset()) -> NodeId | None:
-    fitting = [node for node in unit.allowed if node not in but and layout.fits(unit, node)]
-    return min(fitting, key=lambda n: (n not in unit.preferred, liking(layout, unit, n), n), default=None)
+def _polish(layout: Layout, best: tuple[tuple[int, int], _Places] | None, effort: int) -> None:
+    """Take some of it apart, build it again in another order, keep what is no worse."""
+    chance = Random(len(layout.pieces))
+    cost = _cost(layout)
+    bound = _least_aside(layout)
+    while effort > 0 and (best is None or best[0] > (0, bound)):
+        mark = layout.mark()
+        search = Ejection(layout, PORTFOLIO[chance.choice((0, 1, 1))], ROUND_EFFORT)
+        todo = _ruin(layout, chance)
+        shake = chance.choice((0.2, 0.6, 1.5))
+        todo.sort(key=lambda p: (-p.ram * (1 + shake * chance.random()), p.number))
+        for piece in todo:
+            search.insert(piece)
+        _go_home(layout)
+        effort -= 5 + ROUND_EFFORT - max(0, search.effort)  # even a round that makes no room takes time
+        now = _cost(layout)
+        if now > cost:
+            layout.back_to(mark)
+            continue
+        cost = now
+        best = _better(layout, best)
+    layout.back_to(0)
+    if best is not None:
+        _restore(layout, best[1])
 
 
-@dataclass(slots=True)
-class _Search:
-    """Ejection chains within one construction, with a bound on the effort: counted, so that it is the same on every
-    machine."""
-
-    liking: _Liking
-    effort: int = EFFORT
-
-    def by_ejection(self, layout: Layout, unit: Unit) -> Layout | None:
-        """Make room for the unit somewhere; the way that moves the least of third parties."""
-        for depth in range(1, DEPTH + 1):
-            found: list[tuple[int, NodeId, Layout]] = []
-            for node in sorted(unit.allowed, key=lambda n: (-layout.free[n], n)):
-                trial = self._make_room(layout, unit, node, depth, frozenset({unit.key}))
-                if trial is not None:
-                    moved = sum(each.ram_bytes for each, _ in trial.order if each.aside)
-                    found.append((moved, node, trial))
-                    if len(found) >= 4:
-                        break
-            if found:
-                return min(found, key=lambda each: each[:2])[2]
-        return None
-
-    def _make_room(
-        self, layout: Layout, unit: Unit, node: NodeId, depth: int, fixed: frozenset[object]
-    ) -> Layout | None:
-        """The layout with the unit on the node, after others have left it; None when that cannot be."""
-        leavers = [each for each in layout.can_leave(node) if each.key not in fixed]
-        known = {guest.id: each for each in leavers for guest in each.guests}
-        must: dict[object, Unit] = {}
-        for guest in layout.in_the_way(unit, node):
-            if guest not in known:
-                return None
-            must[known[guest].key] = known[guest]
-        lacking = unit.ram_bytes - layout.free[node] - sum(each.ram_bytes for each in must.values())
-        others = [each for each in leavers if each.key not in must and each.ram_bytes > 0]
-        for extra in _enough(others, lacking):
-            self.effort -= 1
-            if self.effort < 0:
-                return None
-            trial: Layout | None = layout.copy()
-            for leaver in sorted((*must.values(), *extra), key=lambda each: -each.ram_bytes):
-                if trial is None:
-                    break
-                if trial.target_of(leaver) != (None if leaver.aside else node):
-                    continue  # making room for another leaver has moved it already
-                trial = self._elsewhere(trial, leaver, node, depth, fixed | {leaver.key})
-            if trial is not None and trial.fits(unit, node):
-                trial.put(unit, node)
-                return trial
-        return None
-
-    def _elsewhere(self, trial: Layout, unit: Unit, but: NodeId, depth: int, fixed: frozenset[object]) -> Layout | None:
-        """The layout (changed in place, or a new one) with the unit on another node than ``but``."""
-        if not unit.aside:
-            trial.take_back(unit)
-        target = _choose(trial, unit, self.liking, frozenset({but}))
-        if target is not None:
-            trial.put(unit, target)
-            return trial
-        if depth > 1:
-            for node in sorted(unit.allowed, key=lambda n: (-trial.free[n], n))[:6]:
-                if node != but and (made := self._make_room(trial, unit, node, depth - 1, fixed)) is not None:
-                    return made
-        return None
+def _ruin(layout: Layout, chance: Random) -> list[Piece]:
+    """Empty a few nodes of what was put there, send third parties home; who has no place now."""
+    away = [piece for piece in layout.others if piece.away]
+    missing = [piece for piece in layout.pieces if piece.at == NOWHERE]
+    whole = chance.random() < 0.1
+    used = sorted({p.at for p in layout.pieces if p.at != NOWHERE} | {n for p in away for n in (p.at, p.home)})
+    several = min(len(used), chance.choice((1, 2, 3, 4)))
+    nodes = set(used if whole else chance.sample(used, several))
+    if not whole and missing and chance.random() < 0.5:
+        hardest = max(missing, key=lambda p: (p.ram, -p.number))
+        nodes |= set(sorted(hardest.allowed, key=lambda n: (-layout.free[n], n))[:3])
+    out = [piece for piece in layout.pieces if piece.at in nodes]
+    for piece in out:
+        layout.shift(piece, NOWHERE)
+    for piece in away:
+        if (piece.at in nodes or piece.home in nodes) and layout.fits(piece, piece.home):
+            layout.shift(piece, piece.home)
+    return missing + out
 
 
-def _enough(units: list[Unit], lacking: int) -> Iterator[tuple[Unit, ...]]:
-    """Small sets of units whose leaving frees at least ``lacking`` bytes: those already on their way anyway first,
-    then the smallest."""
-    if lacking <= 0:
-        yield ()
-        return
-    ranked = sorted(units, key=lambda each: (each.aside, each.ram_bytes, each.key))
-    yield from ((each,) for each in ranked if each.ram_bytes >= lacking)
-    few = sorted(ranked, key=lambda each: (each.aside, -each.ram_bytes, each.key))[:8]
-    for size in (2, 3, 4):
-        sets = [some for some in combinations(few, size) if sum(each.ram_bytes for each in some) >= lacking]
-        yield from sorted(sets, key=lambda some: sum(each.ram_bytes for each in some if each.aside))[:6]
+def _go_home(layout: Layout) -> None:
+    for piece in sorted((p for p in layout.others if p.away), key=lambda p: (-p.ram, p.number)):
+        if layout.fits(piece, piece.home):
+            layout.shift(piece, piece.home)
+
+
+def _least_aside(layout: Layout) -> int:
+    """No way has fewer bytes of third parties: the piece that lacks most even on the emptiest node."""
+    least = 0
+    for piece in layout.pieces:
+        lacking = (piece.ram - layout.begin[node] for node in piece.allowed)
+        least = max(least, min(lacking, default=0))
+    return least
+
+
+def _hardest(pieces: Sequence[Piece]) -> list[Piece]:
+    return sorted(pieces, key=lambda p: (len(p.allowed), -p.ram, p.number))
+
+
+def _cost(layout: Layout) -> tuple[int, int]:
+    return sum(max(p.ram, 1) for p in layout.pieces if p.at == NOWHERE), layout.aside_bytes
+
+
+def _score(layout: Layout, survives: Callable[[Layout], bool]) -> Score:
+    left, aside = _cost(layout)
+    return Score(
+        left_bytes=left,
+        aside_bytes=aside,
+        short=bool(left) or not survives(layout),
+        disliked=sum(1 for p in layout.pieces if p.at not in p.liked),
+        imbalance=imbalance(layout),
+    )
+
+
+def imbalance(layout: Layout) -> float:
+    """Sum of squared fill of the nodes."""
+    pairs = zip(layout.free, layout.limits, strict=True)
+    return sum((1 - free / limit) ** 2 for free, limit in pairs if limit)
+
+
+def _places(layout: Layout) -> _Places:
+    found = {piece: piece.at for piece in layout.pieces if piece.at != NOWHERE}
+    return found | {piece: piece.at for piece in layout.others if piece.away}
+
+
+def _restore(layout: Layout, places: _Places) -> None:
+    for piece, node in places.items():
+        layout.shift(piece, node)

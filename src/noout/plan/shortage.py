@@ -14,15 +14,17 @@ def no_room(unit: Unit, layout: Layout, policy: Policy) -> Blocker:
     who = " and ".join(title(guest) for guest in unit.guests)
     evidence: dict[str, str] = {node.name: f"{node.name} {reason}" for node, reason in unit.refused.items()}
     lacks: list[tuple[int, str]] = []
+    piece = next(each for each in layout.pieces if each.unit is unit)
     for node in unit.allowed:
-        missing = unit.ram_bytes - layout.free[node]
-        rivals = layout.in_the_way(unit, node)
+        place = layout.index[node]
+        missing = unit.ram_bytes - layout.free[place]
+        rivals = layout.rivals(piece, place)
         if rivals:
             names = ", ".join(str(each) for each in sorted(rivals))
             rules = ", ".join(sorted(unit.apart))
             evidence[node.name] = f"{node.name} holds {names}, from which rule {rules} keeps it apart"
         elif missing > 0:
-            evidence[node.name] = f"{node.name} lacks {gib(missing)} (free after the reserve: {_free(layout, node)})"
+            evidence[node.name] = f"{node.name} lacks {gib(missing)} (free after the reserve: {_free(layout, place)})"
             lacks.append((missing, node.name))
         else:
             evidence[node.name] = f"{node.name} has no storage with room for its local disks"
@@ -47,6 +49,6 @@ def no_room(unit: Unit, layout: Layout, policy: Policy) -> Blocker:
     )
 
 
-def _free(layout: Layout, node: object) -> str:
-    free = layout.free[node]  # type: ignore[index]
+def _free(layout: Layout, place: int) -> str:
+    free = layout.free[place]
     return gib(free) if free > 0 else "none"

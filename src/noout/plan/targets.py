@@ -42,6 +42,9 @@ class Filter:
             self.stores.setdefault(store.node, {})[store.name] = store
         self.reach = {node.id: self._reached(node) for node in state.nodes}
         self.zone_of = dict(state.vnets)
+        self.online = {node.id.name for node in state.nodes if node.online and node.ha_state != "maintenance"}
+        self._alike: dict[object, Targets] = {}
+        self._starts: dict[object, frozenset[NodeId]] = {}
 
     def _reached(self, node: Node) -> frozenset[str]:
         rows = self.stores.get(node.id, {})
@@ -49,7 +52,32 @@ class Filter:
         return (node.storages | rows.keys()) - down
 
     def of(self, guest: Guest, kind: MoveKind) -> Targets:
-        """Where this guest may go, its own node excepted."""
+        """Where this guest may go, its own node excepted. Guests that differ in nothing that matters share it."""
+        sort = self._sort(guest, kind)
+        if sort is None:
+            return self._of(guest, kind)
+        found = self._alike.get(sort)
+        if found is None:
+            found = self._alike[sort] = self._of(guest, kind)
+        return found
+
+    def _sort(self, guest: Guest, kind: MoveKind | None) -> tuple[object, ...] | None:
+        """Everything about a guest that the filter looks at; None where that is too much to be shared."""
+        if guest.carried or guest.mapped or guest.replicas or self.avoid.get(guest.id):
+            return None
+        return (
+            kind,
+            guest.node,
+            tuple(dict.fromkeys(disk.storage for disk in guest.disks if disk.shared)),
+            guest.bridges,
+            tuple((nic.key, nic.bridge, nic.tag, nic.trunks) for nic in guest.nics),
+            guest.cpu_type,
+            guest.cpu_flags,
+            guest.ha is not None and guest.ha.failback,
+            tuple(rule.name for rule in self.rules.get(guest.id, ())) if self.rules else (),
+        )
+
+    def _of(self, guest: Guest, kind: MoveKind) -> Targets:
         allowed: dict[NodeId, str | None] = {}
         refused: dict[NodeId, str] = {}
         for node in self.nodes:
@@ -64,13 +92,24 @@ class Filter:
                 allowed[node.id] = None
             if reason is not None:
                 refused[node.id] = reason
-        liked = [r for r in self.rules.get(guest.id, []) if not r.strict]
-        preferred = frozenset(n for n in allowed if all(n.name in dict(r.nodes) for r in liked))
-        quiet = frozenset(n for n in preferred if not self.fetched_back(guest, n))  # HA's settings stay as they are
+        liked = [dict(r.nodes) for r in self.rules.get(guest.id, []) if not r.strict]
+        preferred = frozenset(n for n in allowed if all(n.name in classes for classes in liked))
+        quiet = preferred  # HA's settings stay as they are
+        if guest.ha is not None and guest.id in self.rules:
+            quiet = frozenset(n for n in preferred if not self.fetched_back(guest, n))
         return Targets(allowed, quiet or preferred, refused)
 
     def could_start(self, guest: Guest) -> frozenset[NodeId]:
         """The nodes on which the guest could be started anew if the one it is on were lost."""
+        sort = self._sort(guest, None)
+        if sort is None:
+            return self._could_start(guest)
+        found = self._starts.get(sort)
+        if found is None:
+            found = self._starts[sort] = self._could_start(guest)
+        return found
+
+    def _could_start(self, guest: Guest) -> frozenset[NodeId]:
         usable = (node for node in self.nodes if self._unreachable(guest, node) is None)
         strict = [dict(rule.nodes) for rule in self.rules.get(guest.id, []) if rule.strict]
         return frozenset(node.id for node in usable if all(node.id.name in classes for classes in strict))
@@ -132,8 +171,7 @@ class Filter:
     def _likes_another(self, node: NodeId, classes: dict[str, int]) -> bool:
         """HA brings a service with failback to the best class of nodes that are online; the node to be emptied is
         online until its guests have left."""
-        online = {n.id.name for n in self.by_id.values() if n.online and n.ha_state != "maintenance"}
-        best = max((priority for name, priority in classes.items() if name in online), default=None)
+        best = max((priority for name, priority in classes.items() if name in self.online), default=None)
         return best is not None and classes.get(node.name) != best
 
     def _room_for_disks(self, guest: Guest, node: Node) -> tuple[bool, str | None]:
