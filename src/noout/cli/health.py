@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,9 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from noout.app.notice import watcher_of
+from noout.app.showing import picture_of
 from noout.app.watcher import Health
-from noout.cli.options import ConfigOption, JsonOption, opened, out, print_json, wait, working
+from noout.cli.options import ConfigOption, JsonOption, err, opened, out, print_json, wait, working
 from noout.codec import encode
+from noout.domain.errors import UsageError
 from noout.domain.hardware import Condition
 
 GLYPHS = {
@@ -27,21 +30,32 @@ GLYPHS = {
 def health(
     node: Annotated[str | None, typer.Argument(metavar="NODE", help="One node; all without.")] = None,
     as_json: JsonOption = False,
+    svg: Annotated[
+        Path | None,
+        typer.Option("--svg", metavar="FILE", help="Draw NODE's last seven days: readings, peers, episodes, log."),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """What the nodes' hardware says, judged, with the reason.
 
     Each look is kept, so that what comes and goes is seen. Exit code 1 when the BMC of the NODE asked for is silent.
     """
+    if svg is not None and node is None:
+        raise UsageError("--svg draws one node", remedy="name it: noout health NODE --svg FILE")
 
     async def work() -> list[Health]:
         async with opened(config) as found:
             watcher = watcher_of(found)
-            if node is not None:
-                wanted = await found.resolve(node)
+            wanted = await found.resolve(node) if node is not None else None
+            if wanted is not None:
                 watcher.bmcs = {wanted: found.bmc(wanted)}
             with working(f"asking {len(watcher.bmcs)} BMCs"):
-                return await watcher.poll()
+                health = await watcher.poll()
+            if svg is not None:
+                asked = next(each for each in health if each.node == wanted)
+                now = found.clock.now()
+                _write(svg, await picture_of(found.measurements, asked.node, asked.verdicts, now))
+            return health
 
     found = wait(work())
     if as_json:
@@ -50,6 +64,14 @@ def health(
         _print(found)
     if node is not None and not all(each.latest is not None and each.latest.reachable for each in found):
         raise typer.Exit(1)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="choose another file") from None
+    err.print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
 def _print(found: list[Health]) -> None:
