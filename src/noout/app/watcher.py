@@ -1,24 +1,31 @@
-"""Step 0, notice: poll the BMCs, keep what they said, judge it, and propose a maintenance once per fault."""
+"""Step 0, notice: look at the BMCs, keep what they said, judge it, and propose a maintenance once per fault."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from noout.app.proposals import Proposals
+from noout.app.watching.boardless import NoBoard
+from noout.app.watching.keeping import RAW, Keeper, states_since
+from noout.app.watching.poller import AT_ONCE, Poller, look
+from noout.app.watching.upkeep import Upkeep
 from noout.domain.cluster import NodeId
-from noout.domain.errors import NooutError
-from noout.domain.hardware import Fault, HardwareState, Verdict
-from noout.ports import Bmc, Clock, Journal, Measurements
+from noout.domain.errors import NooutError, Retryable
+from noout.domain.hardware import Alert, Fault, HardwareState, LogEntry, Verdict
+from noout.ports import Bmc, Clock, Exporters, Journal, Measurements
+from noout.watch.node import NodeWatch
 from noout.watch.policy import faults
-from noout.watch.verdict import judge
+from noout.watch.verdict import verdicts
 
 log = logging.getLogger(__name__)
 
-WINDOW = timedelta(hours=48)  # twice the half-life of the flapping score: older episodes weigh next to nothing
+REFRESH_S = 15.0  # how old what is known of the maintenances may be
+JUDGE_EVERY = timedelta(minutes=5)  # a node of which nothing new is known: time alone changes little
+TELL_WALL_S = 8.0  # how long somebody who tells something waits until it is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,20 @@ class Health:
 
 
 @dataclass(slots=True)
+class Mind:
+    """What is known of one node since ``since`` (the last repair)."""
+
+    since: datetime | None
+    watch: NodeWatch
+    judged_at: datetime | None = None
+
+
+@dataclass(slots=True)
 class Watcher:
-    """Watches the BMCs of one installation."""
+    """Watches the BMCs of one installation, and what ``exporters`` (by cluster) say of its nodes.
+
+    ``boardless``: nodes without a BMC in the configuration of which something may be told all the same.
+    """
 
     bmcs: Mapping[NodeId, Bmc]
     measurements: Measurements
@@ -46,21 +65,16 @@ class Watcher:
     every_s: float
     on_proposal: Callable[[Fault], Awaitable[None]] | None = None
     proposals: Proposals | None = None  # None: by the default policy
-    kept: dict[NodeId, list[HardwareState]] = field(default_factory=dict)  # what was read back or polled so far
+    exporters: Mapping[str, Exporters] = field(default_factory=dict)
+    boardless: frozenset[NodeId] = frozenset()
+    upkeep: Upkeep | None = None  # of the BMCs' subscriptions
+    keeper: Keeper = field(init=False)
+    minds: dict[NodeId, Mind] = field(default_factory=dict)
+    _poller: Poller | None = None
+    _refreshed: datetime | None = None
 
-    async def poll(self) -> list[Health]:
-        """Ask every BMC once, keep the answers, judge each node, and record a new proposal where one is due."""
-        states = await asyncio.gather(*(bmc.observe() for bmc in self.bmcs.values()))
-        await self.proposing.refresh()
-        found = []
-        for state in states:
-            await self._keep(state)
-            health = await self._judged(state.node)
-            for fault in health.faults:
-                if await self.proposing.consider(fault) is not None and self.on_proposal is not None:
-                    await self.on_proposal(fault)
-            found.append(health)
-        return found
+    def __post_init__(self) -> None:
+        self.keeper = Keeper(self.measurements, self.clock, self.every_s, self.boardless)
 
     @property
     def proposing(self) -> Proposals:
@@ -68,54 +82,134 @@ class Watcher:
             self.proposals = Proposals(self.journal, self.clock)
         return self.proposals
 
+    @property
+    def boards(self) -> dict[NodeId, Bmc]:
+        """Every node that is looked at."""
+        return {**self.bmcs, **{node: NoBoard(node, self.clock) for node in sorted(self.boardless)}}
+
+    # --- once ----------------------------------------------------------------------------------------------
+
+    async def poll(self) -> list[Health]:
+        """Ask every BMC once, keep the answers, judge each node, and record a new proposal where one is due."""
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(bmc: Bmc) -> HardwareState:
+            async with places:
+                return await look(bmc, self.clock)
+
+        await self._ask_exporters()
+        states = await asyncio.gather(*(one(bmc) for bmc in self.boards.values()))
+        await self._refresh(at_once=True)
+        found = []
+        for state in states:
+            await self._take_in(state)
+            health = await self._judged(state.node)
+            await self._consider(health)
+            found.append(health)
+        return found
+
     async def health(self, node: NodeId) -> Health:
         """Judge one node from what is kept of it."""
-        await self.proposing.refresh()
+        await self._refresh(at_once=True)
         return await self._judged(node)
 
-    async def _judged(self, node: NodeId) -> Health:
-        now = self.clock.now()
-        states = [state for state in await self._known(node) if state.at >= now - WINDOW]
-        self.kept[node] = states
-        verdicts = judge(since(states, self.proposing.past(node).since), now)
-        found = faults(node, verdicts, self.proposing.actions)
-        return Health(node, states[-1] if states else None, verdicts, found[0] if found else None, found)
-
-    async def _known(self, node: NodeId) -> list[HardwareState]:
-        if node not in self.kept:
-            self.kept[node] = list(await self.measurements.hardware(node, self.clock.now() - WINDOW))
-        return self.kept[node]
-
-    async def _keep(self, state: HardwareState) -> None:
-        """Keep what this poll said; of the log only what was not kept before."""
-        known = await self._known(state.node)
-        logged = {(entry.id, entry.at) for each in known for entry in each.log}
-        fresh = tuple(entry for entry in state.log if (entry.id, entry.at) not in logged)
-        state = replace(state, log=fresh)
-        known.append(state)
-        await self.measurements.add_hardware(state)
+    # --- all the time --------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Poll until cancelled. One failed round is logged and the next one tried: the watch never stops."""
-        while True:
-            began = self.clock.now()
-            try:
-                await self.poll()
-            except NooutError as error:
-                log.warning("watch: %s", error)
-            await self.until_next(began)
+        """Watch until cancelled. Whatever fails is logged and tried again: the watch never stops."""
+        self._poller = Poller(self.boards, self.clock, self.every_s, self._take, self._in_maintenance)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._poller.run())
+                if self.exporters:
+                    group.create_task(self._follow_exporters())
+                if self.upkeep is not None:
+                    group.create_task(self.upkeep.run())
+        finally:
+            self._poller = None
+
+    async def tell(self, node: NodeId, alerts: Sequence[Alert] = (), entries: Sequence[LogEntry] = ()) -> None:
+        """Take in what somebody says of a node, look at it at once, and return when both are kept.
+
+        Raises Retryable where that cannot be now: whoever told it tells it again.
+        """
+        if self._poller is None or node not in self.boards:
+            raise Retryable(f"{node} is not watched", remedy="start `noout serve`, or name its BMC")
+        kept = self.keeper.tell(node, alerts, entries)
+        self._poller.call(node)
+        try:
+            async with asyncio.timeout(TELL_WALL_S):
+                await asyncio.shield(kept)
+        except TimeoutError:
+            raise Retryable(f"the look at {node} takes its time", remedy="tell it again") from None
 
     async def until_next(self, began: datetime) -> None:
         """Wait until a round that began then is ``every_s`` old: slow BMCs make no round later than it must be."""
         await self.clock.sleep(max(0.0, self.every_s - (self.clock.now() - began).total_seconds()))
 
+    # --- inside --------------------------------------------------------------------------------------------
 
-def since(states: Sequence[HardwareState], repaired: datetime | None) -> list[HardwareState]:
-    """What was seen since the repair: what was before it says nothing about the node any more."""
-    if repaired is None:
-        return list(states)
-    return [
-        replace(state, log=tuple(entry for entry in state.log if entry.at.tzinfo is None or entry.at >= repaired))
-        for state in states
-        if state.at >= repaired
-    ]
+    async def _take(self, state: HardwareState) -> None:
+        """One look, as it comes."""
+        await self._refresh()
+        changed = await self._take_in(state)
+        mind, now = await self._mind(state.node), self.clock.now()
+        if changed or mind.judged_at is None or now - mind.judged_at >= JUDGE_EVERY:
+            await self._consider(await self._judged(state.node))
+        await self.keeper.thin(state.node)
+
+    async def _take_in(self, state: HardwareState) -> bool:
+        """Keep it first, then know it: True when it may change what is to be said of the node."""
+        mind = await self._mind(state.node)
+        return mind.watch.feed(await self.keeper.keep(state))
+
+    async def _consider(self, health: Health) -> None:
+        for fault in health.faults:
+            if await self.proposing.consider(fault) is not None and self.on_proposal is not None:
+                await self.on_proposal(fault)
+
+    async def _judged(self, node: NodeId) -> Health:
+        mind, now = await self._mind(node), self.clock.now()
+        mind.judged_at = now
+        found = verdicts(mind.watch, now)
+        due = faults(node, found, self.proposing.actions)
+        return Health(node, mind.watch.latest, found, due[0] if due else None, due)
+
+    async def _mind(self, node: NodeId) -> Mind:
+        repaired = self.proposing.past(node).since
+        mind = self.minds.get(node)
+        if mind is None or mind.since != repaired:
+            mind = self.minds[node] = await self._recalled(node, repaired)
+        return mind
+
+    async def _recalled(self, node: NodeId, repaired: datetime | None) -> Mind:
+        """As it was before a restart: from all the looks that are kept."""
+        watch = NodeWatch(node)
+        for state in states_since(await self.measurements.hardware(node, self.clock.now() - RAW), repaired):
+            watch.feed(state)
+        return Mind(repaired, watch)
+
+    async def _refresh(self, at_once: bool = False) -> None:
+        now = self.clock.now()
+        if at_once or self._refreshed is None or now - self._refreshed >= timedelta(seconds=REFRESH_S):
+            self._refreshed = now
+            await self.proposing.refresh()
+
+    def _in_maintenance(self, node: NodeId) -> bool:
+        return self.proposing.past(node).running is not None
+
+    async def _follow_exporters(self) -> None:
+        while True:
+            began = self.clock.now()
+            await self._ask_exporters()
+            await self.until_next(began)
+
+    async def _ask_exporters(self) -> None:
+        for cluster, exporters in self.exporters.items():
+            try:
+                reports = await exporters.observe()
+            except NooutError as error:
+                log.warning("watch: the exporters of %s: %s", cluster, error)
+                continue
+            at = self.clock.now()
+            self.keeper.reports.update({node: (at, report) for node, report in reports.items()})

@@ -9,7 +9,7 @@ import pytest
 
 from noout.adapters.store.memory import MemoryStore
 from noout.app.proposals import Proposals, stream_of
-from noout.app.watcher import since
+from noout.app.watching.keeping import states_since
 from noout.codec import encode
 from noout.domain.cluster import NodeId
 from noout.domain.errors import Refused, Retryable, UsageError
@@ -179,7 +179,7 @@ def test_what_was_seen_before_the_repair_says_nothing_any_more() -> None:
     states = [poll(60 * i) for i in range(10)]
     states[-1] = replace(states[-1], log=stop_entries([100, 400]))
     repaired = START + timedelta(seconds=300)
-    kept = since(states, repaired)
+    kept = states_since(states, repaired)
     assert [each.at >= repaired for each in kept] == [True] * 5
     assert {entry.at for entry in kept[-1].log} == {START + timedelta(seconds=s) for s in (400, 404)}
-    assert since(states, None) == states
+    assert states_since(states, None) == states

@@ -65,8 +65,9 @@ class RedfishClient:
         return _document(answer), answer.headers.get("etag", "")
 
     async def effect(
-        self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
-    ) -> None:
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> str:
+        """Where what was made is, for a POST that makes something; "" where the BMC does not say."""
         try:
             answer = await self._ask(method, path, json=body, headers=headers)
         except NotSent as error:
@@ -78,6 +79,7 @@ class RedfishClient:
             ) from error
         if answer.status >= 300:
             raise self._failure(method, path, answer)
+        return urlsplit(answer.headers.get("location") or str(_document(answer).get("@odata.id") or "")).path
 
     async def _ask(
         self,

@@ -11,6 +11,7 @@ from noout.adapters.bmc import parse
 from noout.adapters.bmc.client import ROOT, RedfishClient
 from noout.adapters.bmc.look import Look
 from noout.adapters.bmc.parse import Document, documents, link, links, table
+from noout.adapters.bmc.subscription import subscribed
 from noout.adapters.http import Server
 from noout.domain.cluster import NodeId
 from noout.domain.errors import Broken, NooutError, Refused, UnknownOutcome
@@ -134,6 +135,13 @@ class RedfishBmc:
                 remedy="look at the node; locate it by rack and serial number",
             )
         raise Refused(f"the BMC of {self.node} has no locate LED", remedy="locate it by rack and serial number")
+
+    async def subscribed(self, destination: str, context: str, known: str) -> str:
+        """See ``EventSource``."""
+        return await subscribed(self.client, destination, context, known)
+
+    async def unsubscribe(self, known: str) -> None:
+        await self.client.effect("DELETE", known)
 
     async def close(self) -> None:
         await self.client.close()
