@@ -13,23 +13,30 @@ from noout.app.snapshot_sanity import ANEW
 from noout.app.support import version_caution
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.customers import Customer
 from noout.domain.errors import UsageError
 from noout.domain.maintenance import Plan
+from noout.plan.outlook import Touched, touched
 from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """``host``: the node's CRUSH host, None without Ceph."""
+    """``host``: the node's CRUSH host, None without Ceph. ``customers``: as configured; none for a snapshot."""
 
     plan: Plan
     cluster: ClusterState
     ceph: CephState | None
     host: str | None
+    customers: tuple[Customer, ...] = ()
 
     def runbook(self) -> tuple[Section, ...]:
         return runbook(self.plan, self.cluster, self.ceph, self.host)
+
+    def touched(self) -> tuple[Touched, ...]:
+        """Whose guests the plan moves, and what they feel."""
+        return touched(self.plan, self.cluster.guests, self.customers)
 
 
 async def look_and_plan(found: Installation, node: NodeId, consents: Sequence[str] = ()) -> Planned:
@@ -42,7 +49,7 @@ async def look_and_plan(found: Installation, node: NodeId, consents: Sequence[st
     accepted = found.settings.clusters[node.cluster].accept_version
     if (caution := version_caution(cluster, accepted)) is not None:
         plan = replace(plan, cautions=(*plan.cautions, caution))
-    return Planned(plan, cluster, ceph, found.crush_host(node))
+    return Planned(plan, cluster, ceph, found.crush_host(node), found.customers)
 
 
 def agreeing(policy: Policy, cluster: ClusterState, consents: Sequence[str]) -> Policy:

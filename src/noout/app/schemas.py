@@ -13,14 +13,18 @@ from noout.domain.journal import Event
 from noout.domain.maintenance import Maintenance, Plan
 from noout.domain.proposals import Proposal
 from noout.domain.workorder import WorkOrder
+from noout.plan.outlook import Touched
 from noout.tell.report import Report
 
 
 @dataclass(frozen=True)
 class PlanDocument:
+    """``customers``: whose guests the plan moves, and what they will feel."""
+
     format: Literal["noout.plan"]
     version: Literal[1]
     plan: Plan
+    customers: tuple[Touched, ...] = ()
 
 
 @dataclass(frozen=True)

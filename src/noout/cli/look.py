@@ -12,7 +12,7 @@ from rich.markup import escape
 from noout.app.maintain import Maintenances
 from noout.app.planning import Planned, look_and_plan, plan_from_snapshot
 from noout.app.runbook import as_shell
-from noout.app.schemas import SCHEMAS
+from noout.app.schemas import SCHEMAS, PlanDocument
 from noout.app.snapshot import load_snapshot, take_snapshot
 from noout.app.standstill import standstill
 from noout.cli.options import (
@@ -32,6 +32,7 @@ from noout.cli.standing import by_hand, show_standing
 from noout.codec import encode
 from noout.codec import schema as schema_of
 from noout.domain.errors import NooutError, UsageError
+from noout.plan.picture import plan_svg
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -67,11 +68,16 @@ def _write(text: str, output: Path | None) -> None:
     if output is None:
         typer.echo(text)
         return
+    write_file(text + "\n", output)
+    out.print(f"wrote {output}", markup=False, soft_wrap=True)
+
+
+def write_file(text: str, output: Path) -> None:
+    """UsageError where it cannot be written."""
     try:
-        output.write_text(text + "\n", encoding="utf-8")
+        output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}", remedy="choose another file") from None
-    out.print(f"wrote {output}", markup=False, soft_wrap=True)
 
 
 def plan(
@@ -83,6 +89,9 @@ def plan(
     as_runbook: Annotated[
         bool, typer.Option("--runbook", help="Print the whole maintenance as commands to type by hand.")
     ] = False,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Also write the plan as a picture, an SVG file.")
+    ] = None,
     consent: ConsentOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -96,12 +105,14 @@ def plan(
                 return await look_and_plan(found, await found.resolve(node), consent or ())
 
     made = plan_from_snapshot(load_snapshot(snapshot), node, consent or ()) if snapshot is not None else wait(live())
+    if svg is not None:
+        write_file(plan_svg(made.plan, made.touched()), svg)
     if as_json:
-        print_json({"format": "noout.plan", "version": 1, "plan": encode(made.plan)})
+        print_json(encode(PlanDocument("noout.plan", 1, made.plan, made.touched())))
     elif as_runbook and made.plan.feasible:
         typer.echo(as_shell(made.plan, made.runbook()), nl=False)
     else:
-        out.print(plan_picture(made.plan))
+        out.print(plan_picture(made.plan, made.touched()))
     if not made.plan.feasible:
         raise typer.Exit(3)
 

@@ -59,7 +59,7 @@ async def _maintain(
         if running is not None:
             err.print(f"going on with {running.id}: {running.reason}", markup=False)
         if planned is not None:
-            out.print(plan_picture(planned.plan))
+            out.print(plan_picture(planned.plan, planned.touched()))
             if not planned.plan.feasible:
                 return 3
             if chosen is Mode.ADVISE:

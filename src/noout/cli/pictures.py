@@ -1,149 +1,177 @@
-"""A plan as a picture for the terminal: the verdict, memory per node before and after, who moves when, what stands
-in the way, and what is left to spare."""
+"""A plan as a picture for the terminal: the verdict, what stands in the way, who moves when and what they feel, whose
+guests they are, memory per node before and after. Drawn for 80 columns; a wider terminal gives the bars more room."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
 from noout.domain.reasons import Blocker, Caution
-from noout.plan.schedule import timeline_s
+from noout.plan import outlook
+from noout.plan.outlook import Touched
 
-BAR, GANTT = 36, 22  # cells; a row of moves fits into 80 columns
-GIB = 1024**3
-_HOW = {
-    MoveKind.LIVE: ("→", "live", "cyan"),
-    MoveKind.OFFLINE: ("→", "offline", "dim"),
-    MoveKind.RELOCATE: ("↻", "restarts", "yellow"),
-    MoveKind.SHUTDOWN: ("■", "shut down", "yellow"),
+NAME = 18  # cells at most for a guest's name
+WIDEST = 140  # beyond it, bars are long enough
+BAR_MIN, GANTT_MIN = 12, 10
+MANY = 60  # moves shown; whoever wants more takes --json or --svg
+_STYLE = {
+    MoveKind.LIVE: ("→", "cyan"),
+    MoveKind.OFFLINE: ("→", "dim"),
+    MoveKind.RELOCATE: ("↻", "yellow"),
+    MoveKind.SHUTDOWN: ("■", "yellow"),
 }
 
 
-def plan_picture(plan: Plan) -> RenderableType:
-    """The whole plan, top to bottom: first what it means, then the evidence."""
+def plan_picture(plan: Plan, touched: Sequence[Touched] = ()) -> RenderableType:
+    """The whole plan, top to bottom: first what it means, then the evidence. ``touched``: whose guests it moves."""
     parts: list[RenderableType] = [_verdict(plan), _figures(plan)]
     if plan.blockers:
-        parts += [_head("What stands in the way"), *_reasons(plan.blockers)]
+        parts += [_head("What stands in the way, and what helps"), *_reasons(plan.blockers)]
     if plan.moves:
-        parts += [_head("Who moves, and when"), _moves(plan)]
+        title = "Who moves, and when" if plan.feasible else "Who could move (nothing moves while something blocks)"
+        parts += [_head(title), _Wide(plan, _moves)]
+        if rest := plan.moves[MANY:]:
+            parts.append(Text(f"  and {outlook.count(len(rest), 'more move')}: --json or --svg shows all", "dim"))
+    if touched:
+        parts += [_head("Customers touched"), _customers(touched)]
     if plan.loads:
-        parts += [_head("Memory before and after"), _loads(plan), _legend()]
+        parts += [_head("Memory before and after"), _Wide(plan, _loads)]
+        if said := outlook.of_the_others(outlook.nodes(plan).others):
+            parts.append(Text(f"  {said}", "dim"))
+        parts.append(_legend())
     if plan.cautions:
         parts += [_head("Good to know"), *_reasons(plan.cautions)]
     return Group(*parts)
 
 
+@dataclass(frozen=True)
+class _Wide:
+    """A table that is drawn once it is known how wide the terminal is."""
+
+    plan: Plan
+    draw: Callable[[Plan, int], Table]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.draw(self.plan, min(options.max_width, WIDEST))
+
+
 def _verdict(plan: Plan) -> Text:
-    node = plan.node.name
-    leaving = [move for move in plan.moves if move.source == plan.node]
-    running = [move for move in leaving if move.kind is not MoveKind.OFFLINE]
-    live = sum(move.kind is MoveKind.LIVE for move in running)
+    said = outlook.verdict(plan)
     text = Text()
-    if not plan.feasible:
-        count = len(plan.blockers)
-        text.append("⛔ ", "red")
-        text.append(f"{node} cannot be taken out now: {_count(count, 'blocker')}.", "bold")
-        return text
-    text.append("✓ ", "green")
-    if not running:
-        text.append(f"{node} can be taken out: no guest runs on it.", "bold")
-        return text
-    keep = "all of its guests" if live == len(running) else f"{live} of its {len(running)} guests"
-    text.append(
-        f"{node} can be emptied, and {keep} {'keeps' if live == 1 < len(running) else 'keep'} running throughout.",
-        "bold",
-    )
-    if rest := len(running) - live:
-        text.append(f" {_count(rest, 'guest')} will be interrupted, as agreed.")
+    text.append("✓ " if said.good else "⛔ ", "green" if said.good else "red")
+    text.append(said.main, "bold")
+    text.append(f" {said.more}" if said.more else "")
     return text
 
 
 def _figures(plan: Plan) -> Text:
-    low, high = plan.estimate_s
-    sent = sum(move.ram_bytes for move in plan.moves if move.kind is MoveKind.LIVE)
-    pauses = [move.expected_blackout_ms for move in plan.moves if move.kind is MoveKind.LIVE]
-    lines = []
-    if plan.moves:
-        bound = _minutes(plan.lower_bound_s)
-        lines.append(f"{_minutes(low)} to {_minutes(high)} estimated; it cannot be under {bound}")
-        lines.append(f"{_gib(sent)} of memory moves live, {plan.streams} at once")
-    if pauses:
-        lines.append(f"pauses of {min(pauses)} to {max(pauses)} ms expected for each live move (an estimate)")
-    if plan.survives_another_node is not None:
-        said = (
-            "has room to lose one more node"
-            if plan.survives_another_node
-            else "could not absorb the loss of one more node"
-        )
-        lines.append(f"afterwards the cluster {said}")
-    lines.append(f"{plan.id}, made {plan.made_at:%H:%M:%S} UTC from what was seen at {plan.observed_at:%H:%M:%S}")
+    lines = [
+        *outlook.figures(plan),
+        f"{plan.id}, made {plan.made_at:%H:%M:%S} UTC from what was seen at {plan.observed_at:%H:%M:%S}",
+    ]
     return Text("\n".join(f"  {line}" for line in lines), style="dim")
 
 
-def _moves(plan: Plan) -> Table:
+def _moves(plan: Plan, width: int) -> Table:
     """A row each, with its bar in time; those that are shut down have none."""
-    times = timeline_s(plan.moves, plan.streams)
+    times = outlook.times_s(plan)
     end = max((last for _, last in times.values()), default=0.0) or 1.0
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    aside = any(move.source != plan.node for move in plan.moves)  # else all leave the same node
-    for name in ("guest", "", *(("from",) if aside else ()), "to", "how"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("RAM", justify="right", no_wrap=True)
-    table.add_column(f"0:00{_minutes(end):>{GANTT - 4}}", no_wrap=True)
-    for move in plan.moves:
-        glyph, word, style = _HOW[move.kind]
-        if move.source != plan.node:
-            word, style = f"{word}, steps aside", "magenta"
-        target = move.target.name if move.target else "stays"
-        table.add_row(
-            str(move.guest.vmid),
-            Text(move.name),
-            *((move.source.name,) if aside else ()),
-            target,
-            Text(f"{glyph} {word}{' HA' if move.ha else ''}", style=style),
-            _gib(move.ram_bytes),
-            _stretch(times.get(move.guest), end, style, move),
-        )
+    shown = plan.moves[:MANY]
+    aside = any(move.source != plan.node for move in shown)  # else all leave the same node
+    rows = [_row(move, plan, aside) for move in shown]
+    heads = ["guest", "", *(["from"] if aside else []), "to", "how", "RAM", "pause ~"]
+    taken = [max(len(head), *(row[i].cell_len for row in rows)) for i, head in enumerate(heads)]
+    left = max(GANTT_MIN, width - sum(taken) - 2 * len(heads))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for head in heads:
+        right = head in ("RAM", "pause ~")
+        table.add_column(head, no_wrap=True, justify="right" if right else "left")
+    stop = outlook.minutes(end)
+    table.add_column(f"0:00{stop:>{left - 4}}" if left >= len(stop) + 5 else f"{stop:>{left}}", no_wrap=True)
+    for move, row in zip(shown, rows, strict=True):
+        table.add_row(*row, _stretch(times.get(move.guest), end, left, move))
     return table
 
 
-def _stretch(time: tuple[float, float] | None, end: float, style: str, move: Move) -> Text:
+def _row(move: Move, plan: Plan, aside: bool) -> list[Text]:
+    glyph, style = _STYLE[move.kind]
+    stepping = move.source != plan.node
+    name = Text(move.name)
+    name.truncate(NAME, overflow="ellipsis")
+    how = outlook.way_of(move, plan).replace("live, steps aside", "steps aside")
+    return [
+        Text(str(move.guest.vmid)),
+        name,
+        *([Text(move.source.name)] if aside else []),
+        Text(move.target.name if move.target else "stays"),
+        Text(f"{glyph} {how}", style="magenta" if stepping else style),
+        Text(outlook.gib(move.ram_bytes)),
+        Text(outlook.feels(move) or "–"),
+    ]
+
+
+def _stretch(time: tuple[float, float] | None, end: float, width: int, move: Move) -> Text:
     if time is None:
-        return Text(f"at the rack, ~{_minutes(move.expected_blackout_ms / 1000)}", style="dim")
-    first = min(GANTT - 1, int(GANTT * time[0] / end))
-    last = max(first + 1, round(GANTT * time[1] / end))
-    bar = Text(" " * first)
-    bar.append("━" * (last - first), style)
+        return Text("at the rack", style="dim", overflow="ellipsis")
+    first = min(width - 1, int(width * time[0] / end))
+    last = max(first + 1, round(width * time[1] / end))
+    bar = Text(" " * first, overflow="ellipsis")
+    bar.append("━" * (last - first), _STYLE[move.kind][1])
     if move.after:
-        bar.append(f" after {', '.join(str(each.vmid) for each in move.after)}", "dim")
+        who = ", ".join(str(each.vmid) for each in move.after[:2])
+        note = f"after {who}" + (f" +{len(move.after) - 2}" if len(move.after) > 2 else "")
+        if len(note) < first:  # it says why the bar begins so late, in the gap before it
+            bar = Text(f"{note:>{first - 1}} ", style="dim")
+            bar.append("━" * (last - first), _STYLE[move.kind][1])
+        elif last + 1 + len(note) <= width:
+            bar.append(f" {note}", "dim")
     return bar
 
 
-def _loads(plan: Plan) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=False)
-    most = max((load.capacity_bytes for load in plan.loads), default=0) or 1
-    for load in plan.loads:
-        name = Text(load.node.name, style="bold" if load.node == plan.node else "")
-        before, after = load.before_bytes, load.after_bytes
-        change = f"{_gib(before)} → {_gib(after)}" if before != after else _gib(before)
-        table.add_row(name, _bar(load, most), Text(change), Text(f"of {_gib(load.capacity_bytes)}", style="dim"))
+def _customers(touched: Sequence[Touched]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for each in touched:
+        who = Text(each.name or "nobody's", style="" if each.name else "dim", overflow="fold")
+        table.add_row(who, Text(outlook.count(len(each.guests), "guest"), "dim"), Text(outlook.in_words(each)))
     return table
 
 
-def _bar(load: NodeLoad, most: int) -> Text:
+def _loads(plan: Plan, width: int) -> Table:
+    loads = outlook.nodes(plan).shown
+    texts = [_load_texts(load) for load in loads]
+    columns = [max((len(row[i]) for row in texts), default=0) for i in range(3)]
+    names = max((len(load.node.name) for load in loads), default=0)
+    left = max(BAR_MIN, width - names - sum(columns) - 2 * (2 + sum(size > 0 for size in columns)))
+    most = max((load.capacity_bytes for load in loads), default=0) or 1
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for load, (change, whole, cpu) in zip(loads, texts, strict=True):
+        name = Text(load.node.name, style="bold" if load.node == plan.node else "")
+        full = load.after_bytes > load.capacity_bytes - load.reserve_bytes
+        cells = [name, _bar(load, most, left), Text(change, style="red" if full else ""), Text(whole, style="dim")]
+        table.add_row(*cells, *([Text(cpu, style="yellow" if load.cpu_after > load.cpus else "dim")] if cpu else []))
+    return table
+
+
+def _load_texts(load: NodeLoad) -> tuple[str, str, str]:
+    before, after = (outlook.gib(size) for size in (load.before_bytes, load.after_bytes))
+    change = f"{before.removesuffix(' GiB')} → {after}" if before != after else after
+    return change, f"of {outlook.gib(load.capacity_bytes)}", outlook.cpu(load)
+
+
+def _bar(load: NodeLoad, most: int, width: int) -> Text:
     """Full: stays or was there; light: arrives; hollow: leaves; then free; then the reserve."""
 
     def cells(size: float) -> int:
-        return max(0, round(BAR * size / most))
+        return max(0, round(width * size / most))
 
-    stays = min(load.before_bytes, load.after_bytes)
     whole = cells(load.capacity_bytes)
-    kept = min(cells(stays), whole)
+    kept = min(cells(min(load.before_bytes, load.after_bytes)), whole)
     changed = min(cells(max(load.before_bytes, load.after_bytes)), whole) - kept
     reserve = min(cells(load.reserve_bytes), whole - kept - changed)
     bar = Text("█" * kept)
@@ -162,35 +190,17 @@ def _legend() -> Text:
     return text
 
 
-def _reasons(reasons: Iterable[Blocker | Caution]) -> list[RenderableType]:
+def _reasons(reasons: Iterable[Blocker | Caution]) -> Iterator[RenderableType]:
     """Title, then the remedy after an arrow; text from the cluster is never read as markup."""
-    lines: list[RenderableType] = []
     for reason in reasons:
         blocks = isinstance(reason, Blocker)
         text = Text("⛔ " if blocks else "▲ ", style="red" if blocks else "yellow")
         text.append(reason.message, "default")
         text.append(f"  [{reason.code}]", "dim")
-        lines.append(Padding(text, (0, 0, 0, 2)))
+        yield Padding(text, (0, 0, 0, 2))
         if reason.remedy:
-            lines.append(Padding(Text(f"→ {reason.remedy}", style="green" if blocks else "dim"), (0, 0, 0, 5)))
-    return lines
+            yield Padding(Text(f"→ {reason.remedy}", style="green" if blocks else "dim"), (0, 0, 0, 5))
 
 
 def _head(title: str) -> Text:
     return Text(f"\n{title}", style="bold")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _minutes(seconds: float) -> str:
-    """ "3:18" minutes and seconds, "1:02:05" with hours."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return f"{whole // 60}:{whole % 60:02d}"
-
-
-def _gib(size: float) -> str:
-    return f"{size / GIB:.1f}".removesuffix(".0") + " GiB"
