@@ -11,89 +11,29 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from noout.domain.cluster import GuestId
 from noout.domain.errors import UsageError
 from noout.domain.hardware import Urgency
-from noout.domain.windows import parse_window
+from noout.settings_kinds import (
+    AlertSettings,
+    BmcUrl,
+    Fingerprint,
+    GuestName,
+    HttpsUrl,
+    PrometheusSettings,
+    Url,
+    Via,
+    WindowText,
+    Zone,
+)
 
 CREDENTIAL = "credential:"  # before the name of a secret that systemd hands over, in place of a file's path
 SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
-
-
-def _url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ValueError("must be a URL such as https://pve1.example.net:8006")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user or password; use user and password_file")
-    return url.rstrip("/")
-
-
-def _https(url: str) -> str:
-    """Where a token or password is sent: over plain HTTP anybody on the way could read it, and no pin would hold."""
-    checked = _url(url)
-    if urlsplit(checked).scheme != "https":
-        raise ValueError("must begin with https://: a secret is sent there")
-    return checked
-
-
-def _bmc_url(url: str) -> str:
-    """Redfish over HTTPS, or IPMI, which encrypts the password's use itself but proves nothing of who answers."""
-    if not url.startswith("ipmi://"):
-        return _https(url)
-    parts = urlsplit(url)
-    if not parts.hostname or parts.username or parts.password or parts.path.strip("/"):
-        raise ValueError("must be like ipmi://bmc-pve3.example.net, without user or password")
-    return url.rstrip("/")
-
-
-def _fingerprint(text: str) -> str:
-    plain = text.replace(":", "").lower()
-    if len(plain) != 64 or any(each not in "0123456789abcdef" for each in plain):
-        raise ValueError("must be a SHA-256 fingerprint: 32 pairs of hex digits")
-    return plain
-
-
-def _via(text: str) -> str:
-    return text if text == "tcp" else _url(text)
-
-
-def _zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key
-    except (ValueError, OSError):
-        raise ValueError("must be a time zone such as Europe/Amsterdam") from None
-
-
-def _window(text: str) -> str:
-    parse_window(text)
-    return text
-
-
-def _guest(text: str) -> str:
-    try:
-        return str(GuestId.parse(text))
-    except ValueError:
-        raise ValueError("must be a guest such as ams1/110") from None
-
-
-Url = Annotated[str, AfterValidator(_url)]
-HttpsUrl = Annotated[str, AfterValidator(_https)]
-BmcUrl = Annotated[str, AfterValidator(_bmc_url)]
-Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
-GuestName = Annotated[str, AfterValidator(_guest)]
-
-
-Via = Annotated[str, AfterValidator(_via)]
-Zone = Annotated[str, AfterValidator(_zone)]
-WindowText = Annotated[str, AfterValidator(_window)]
 
 
 class _Table(BaseModel):
@@ -162,6 +102,8 @@ class ClusterSettings(_Table):
     shell: ShellSettings | None = None
     ceph: CephSettings = CephSettings()
     bmc: dict[str, BmcSettings] = {}
+    alerts: AlertSettings | None = None
+    prometheus: PrometheusSettings | None = None
     nodes: dict[str, NodeSettings] = {}
     timezone: Zone = "UTC"
 
@@ -196,6 +138,8 @@ class PolicySettings(_Table):
     lock_wait_s: float = Field(default=3600, ge=0)
     canary: Literal["return", "wait"] = "return"
     soak_s: float = Field(default=600, gt=0)
+    soak_share: float = Field(default=0, ge=0, lt=1)
+    soak_max_h: float = Field(default=4, gt=0)
     hold_limit_h: float = Field(default=4, gt=0)
     cluster_noout: bool = False
     probation_days: float = Field(default=7, gt=0)
@@ -227,6 +171,7 @@ class ActionSettings(_Table):
 
 class WatchSettings(_Table):
     actions: ActionSettings = ActionSettings()
+    events_url: HttpsUrl | None = None  # where the BMCs reach this noout, to send their events to
 
 
 class SelfSettings(_Table):
@@ -397,6 +342,8 @@ def _check_secrets(settings: Settings) -> None:
         literal = [f"clusters.{name}.token"] if cluster.token else []
         literal += [f"clusters.{name}.password"] if cluster.password else []
         literal += [f"clusters.{name}.bmc.{node}.password" for node, bmc in cluster.bmc.items() if bmc.password]
+        tables = {"alerts": cluster.alerts, "prometheus": cluster.prometheus}
+        literal += [f"clusters.{name}.{key}.token" for key, each in tables.items() if each is not None and each.token]
         if literal and settings.lab is None:
             raise UsageError(
                 f"{settings.path}: key {literal[0]} holds a secret in plain text",
