@@ -74,10 +74,12 @@ class Hypervisor(Protocol):
         with_local_disks: bool = False,
         target_storage: str | None = None,
         with_conntrack: bool = False,
+        limit_bytes_s: float = 0.0,
     ) -> Task:
         """Start a migration (LXC running: relocation by restart). Returns the task; it is not the outcome.
 
-        ``with_conntrack``: a guest behind the PVE firewall takes its table of connections along."""
+        ``with_conntrack``: a guest behind the PVE firewall takes its table of connections along.
+        ``limit_bytes_s``: what it may send, disks included; 0: what the cluster allows."""
         ...
 
     async def ha_migrate(self, guest: Guest, target: NodeId) -> None:

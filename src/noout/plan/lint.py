@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from noout.domain.ceph import CephState
 from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, GuestKind, GuestStatus, Node, NodeId
 from noout.domain.maintenance import Move, MoveKind, Plan
+from noout.plan.lint_schedule import misscheduled
 from noout.plan.policy import PASSING_LOCKS, Policy
 from noout.plan.replay import afterwards, breaches
 
@@ -45,6 +46,7 @@ def lint(
     wrong += _accounting(plan, state)
     wrong += _fetched_back(plan.moves, state)
     wrong += _own(plan, state, policy)
+    wrong += misscheduled(plan, state, policy)
     if wrong:
         return tuple(dict.fromkeys(wrong))  # a replay of moves that cannot be would only repeat this
     before = {guest.id: guest.node for guest in state.guests}

@@ -14,22 +14,23 @@ from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
 from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
 from noout.domain.reasons import Blocker, Caution
-from noout.plan import own
+from noout.plan import network, own
 from noout.plan.capacity import CrushHost, holds_ram, limits_bytes, own_name, reserve_bytes, taken_bytes
+from noout.plan.choice import Choice, choose_targets
+from noout.plan.forecast import forecast, mirrored
 from noout.plan.groups import away_from, shared_parts
-from noout.plan.layout import Layout, Unit, start
+from noout.plan.layout import Unit
 from noout.plan.lint import lint
 from noout.plan.movability import WayOut, may_be_shut_down
-from noout.plan.placement import Candidate, place
 from noout.plan.policy import Policy
 from noout.plan.returns import unwanted, way_home
 from noout.plan.safety import safety
 from noout.plan.sanity import contradicted, contradictions, refuse_malformed
-from noout.plan.schedule import blackout_ms, duration_s, in_order, makespan_s, wire_bytes, with_dependencies
+from noout.plan.schedule import in_order, with_dependencies
 from noout.plan.shortage import no_room
-from noout.plan.spare import Spare
 from noout.plan.targets import Filter
-from noout.plan.units import third_parties, units_of
+from noout.plan.times import bound_and_estimate, timed
+from noout.plan.units import Units
 from noout.plan.volumes import title
 
 DEFAULT = Policy()
@@ -44,6 +45,8 @@ class _Task:
     policy: Policy
     limits: Mapping[NodeId, int]
     where: Mapping[GuestId, NodeId]
+    guests: Mapping[GuestId, Guest]
+    here: frozenset[GuestId]  # on the node to be emptied
     late: frozenset[GuestId] = frozenset()  # guests held by something that passes
 
 
@@ -72,37 +75,41 @@ def make_plan(
     if parent is not None:  # what was agreed to when it began holds as long as it lasts
         policy = replace(policy, consents=policy.consents | frozenset(parent.consents))
     mine, unknown = own.own_guests(state, policy), own.unknown(state, policy)
-    policy = replace(policy, noout_guests=mine)
-    prefer = away_from(node, prefer, (each.id for each in state.nodes), policy.parts)
+    asked, policy = policy, replace(network.settled(policy, state, ceph), noout_guests=mine)
     reasons = (*safety(state, ceph, node, crush_host), *contradictions(state))
     torn = contradicted(state)
     here = sorted((g for g in state.guests_on(node) if g.id not in torn), key=lambda g: g.id)
     outs = [own.way_out(guest, state, policy) for guest in here]
     limits = limits_bytes(state, ceph, policy, crush_host)
     late = frozenset(out.guest.id for out in outs if out.late)
-    task = _Task(state, node, policy, limits, {g.id: g.node for g in state.guests}, late)
+    guests = {g.id: g for g in state.guests}
+    task = _Task(state, node, policy, limits, {g: each.node for g, each in guests.items()}, guests,
+                 frozenset(g.id for g in state.guests_on(node)), late)  # fmt: skip
     filter = Filter(state, node, avoid)
-    spare = Spare(state, filter, task.limits)
-    candidate = _placed(task, outs, filter, spare, prefer)
-    stopped = tuple(u for u in candidate.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
-    stuck = tuple(u for u in candidate.left_over if u not in stopped)
-    moves = [*_moves(task, candidate, filter), *_shutdowns(task, outs, stopped)]
+    prefer = away_from(node, prefer, (each.id for each in state.nodes), policy.parts)
+    choice = choose_targets(outs, Units(state, filter, policy, prefer), limits)
+    stopped = tuple(u for u in choice.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
+    stuck = tuple(u for u in choice.left_over if u not in stopped)
+    moves = [*_moves(task, choice, filter), *_shutdowns(task, outs, stopped)]
     after = dict(task.where) | {move.guest: move.target for move in moves if move.target is not None}
     free = _free(task, after, {move.guest for move in moves if move.kind is MoveKind.SHUTDOWN})
-    survives = spare.survives(free, after) if not stuck else None
+    survives = choice.survives() if not stuck else None
     home = way_home(state, moves, limits, policy, staying(moves))
-    blockers = unknown + [each for each in reasons if isinstance(each, Blocker)] + [b for o in outs for b in o.blockers]
-    blockers += [no_room(unit, candidate.layout, policy) for unit in stuck]
+    blockers = unknown + [reason for reason in reasons if isinstance(reason, Blocker)]
+    blockers += [blocker for out in outs for blocker in out.blockers]
+    blockers += [no_room(unit, choice.layout, policy) for unit in stuck]
     cautions = [*_known(reasons, outs), *_cautions(task, moves, survives), *unwanted(home.stays)]
-    bound, estimate = _times(task, moves)
+    if (said := network.caution(asked, state, ceph)) is not None and any(move.wire_bytes for move in moves):
+        cautions.append(said)
+    bound, estimate = bound_and_estimate(moves, node, guests, policy)
     plan = Plan(
         id="",
         node=node,
         made_at=now,
         observed_at=state.at,
-        streams=policy.streams,
-        moves=tuple(moves),
-        returns=home.moves,
+        streams=policy.parallel,
+        moves=timed(moves, policy),
+        returns=timed(home.moves, policy),
         blockers=tuple(blockers),
         cautions=tuple(cautions),
         loads=_loads(task, ceph, free, crush_host),
@@ -113,6 +120,8 @@ def make_plan(
         consents=tuple(sorted(policy.consents)),
         noout_guests=tuple(sorted(mine)),
         stays=home.stays,
+        lead_s=policy.setup_s,
+        stream_bytes_s=policy.stream_bytes_s if policy.shared is not False else 0.0,
     )
     return _checked(replace(plan, id=_identity(plan)), state, policy, ceph, crush_host)
 
@@ -126,33 +135,9 @@ def _checked(plan: Plan, state: ClusterState, policy: Policy, ceph: CephState | 
     return replace(plan, blockers=(*plan.blockers, *wrong)) if wrong else plan
 
 
-def _placed(task: _Task, outs: Sequence[WayOut], filter: Filter, spare: Spare, prefer: frozenset[NodeId]) -> Candidate:
-    """Place without touching third parties; only if that fails, let them step aside."""
-    units = units_of([o for o in outs if o.kind not in (None, MoveKind.SHUTDOWN)], filter, task.state)
-    units = [replace(unit, preferred=(unit.preferred & prefer) or unit.preferred) for unit in units]
-
-    def keeps_spare(layout: Layout) -> bool:
-        moved = {guest.id: target for unit, target in layout.order for guest in unit.guests}
-        return bool(spare.survives(layout.free, {**task.where, **moved}))
-
-    alone = place(start(task.state, task.limits, units, ()), units, keeps_spare, 0)
-    reachable = {node for unit in units for node in unit.allowed}
-    taken = taken_bytes(task.state)
-    room = sum(max(0, task.limits[node] - taken[node]) for node in reachable)
-    if not alone.left_over or sum(unit.ram_bytes for unit in units) > room:
-        return alone  # third parties change nothing about the sum
-    others = third_parties(task.state, task.node, filter, task.policy)
-    return place(start(task.state, task.limits, units, others), units, keeps_spare, task.policy.restarts)
-
-
-def _moves(task: _Task, candidate: Candidate, filter: Filter) -> list[Move]:
-    """The placement as moves, in their final order, without third parties that turned out not to matter."""
-    chosen = list(candidate.layout.order)
-    for unit, node in [each for each in chosen if each[0].aside]:
-        without = [each for each in chosen if each != (unit, node)]
-        if _executable(task, without) is not None:
-            chosen = without
-    moves = _executable(task, chosen)
+def _moves(task: _Task, choice: Choice, filter: Filter) -> list[Move]:
+    """The placement as moves, in their final order."""
+    moves = _executable(task, choice.order)
     assert moves is not None, "a layout's own order is executable"
     before = {move.guest: set(move.after) for move in moves}
     for node in {move.source for move in moves if move.source != task.node}:
@@ -162,11 +147,11 @@ def _moves(task: _Task, candidate: Candidate, filter: Filter) -> list[Move]:
     mine = task.policy.noout_guests
     better = with_dependencies(own.last(in_order(moves, before, task.late), mine), task.state, task.where, task.limits)
     better = better or with_dependencies(own.last(moves, mine), task.state, task.where, task.limits)
-    here = frozenset(guest.id for guest in task.state.guests_on(task.node))
-    found = own.waiting(_explained(task, better or moves), mine, here)
-    guests = {guest.id: guest for guest in task.state.guests}
+    found = own.waiting(_explained(task, better or moves), mine, task.here)
     return [
-        replace(move, failback_off=move.target is not None and filter.fetched_back(guests[move.guest], move.target))
+        replace(
+            move, failback_off=move.target is not None and filter.fetched_back(task.guests[move.guest], move.target)
+        )
         for move in found
     ]
 
@@ -179,6 +164,7 @@ def _executable(task: _Task, order: Sequence[tuple[Unit, NodeId]]) -> list[Move]
 def _move(task: _Task, unit: Unit, guest: Guest, target: NodeId) -> Move:
     out = own.way_out(guest, task.state, task.policy)
     kind = out.kind or MoveKind.LIVE
+    expected = forecast(guest, kind, task.policy)
     return Move(
         guest=guest.id,
         name=guest.name,
@@ -189,8 +175,12 @@ def _move(task: _Task, unit: Unit, guest: Guest, target: NodeId) -> Move:
         ha=guest.ha is not None,
         with_local_disks=bool(guest.local_disks),
         target_storage=unit.allowed[target],
-        expected_s=round(duration_s(guest, kind, task.policy), 1),
-        expected_blackout_ms=blackout_ms(guest, kind, task.policy),
+        expected_s=expected.expected_s,
+        expected_blackout_ms=expected.blackout_ms,
+        wire_bytes=expected.wire_bytes,
+        alone=expected.alone,
+        throttled=expected.throttled,
+        mirrors=mirrored(guest, target, unit.allowed[target]),
         why=f"{title(guest)} {out.why}",
         ejects=out.ejects,
         with_conntrack=kind is MoveKind.LIVE and guest.ha is None and guest.firewalled and _knows_conntrack(task.state),
@@ -221,7 +211,7 @@ def _shutdowns(task: _Task, outs: Sequence[WayOut], stopped: Sequence[Unit]) -> 
     why = {out.guest.id: f"{title(out.guest)} {out.why}" for out in outs if out.kind is MoveKind.SHUTDOWN}
     for guest in (guest for unit in stopped for guest in unit.guests):
         why[guest.id] = f"{title(guest)} finds no room elsewhere: shut down by consent, stays here"
-    guests = [guest for guest in task.state.guests_on(task.node) if guest.id in why]
+    guests = [task.guests[each] for each in why]
     return [
         Move(
             guest=guest.id,
@@ -231,8 +221,8 @@ def _shutdowns(task: _Task, outs: Sequence[WayOut], stopped: Sequence[Unit]) -> 
             target=None,
             ram_bytes=guest.ram_bytes,
             ha=guest.ha is not None,
-            expected_s=duration_s(guest, MoveKind.SHUTDOWN, task.policy),
-            expected_blackout_ms=blackout_ms(guest, MoveKind.SHUTDOWN, task.policy),
+            expected_s=forecast(guest, MoveKind.SHUTDOWN, task.policy).expected_s,
+            expected_blackout_ms=forecast(guest, MoveKind.SHUTDOWN, task.policy).blackout_ms,
             why=why[guest.id],
         )
         for guest in sorted(guests, key=lambda g: g.id)
@@ -263,23 +253,6 @@ def _loads(
     )
 
 
-def _times(task: _Task, moves: Sequence[Move]) -> tuple[float, tuple[float, float]]:
-    """Lower bound, and the estimate from "all as modelled" to "half the rate, HA a round late"."""
-    policy = task.policy
-    guests = {guest.id: guest for guest in task.state.guests}
-    sent = [(guests[m.guest], m) for m in moves if m.kind is not MoveKind.SHUTDOWN]
-    if not sent:
-        return 0.0, (0.0, 0.0)
-    from_node = sum(wire_bytes(g, m.kind, policy, dirty=False) for g, m in sent if m.source == task.node)
-    whole = from_node / min(policy.nic_bytes_s, policy.streams * policy.migration_bytes_s) + policy.setup_s
-    alone = min(policy.migration_bytes_s, policy.nic_bytes_s)
-    longest = max(policy.setup_s + wire_bytes(g, m.kind, policy, dirty=False) / alone for g, m in sent)
-    bound = max(whole, longest)
-    low = makespan_s(moves, policy.streams, lambda m: m.expected_s)
-    high = makespan_s(moves, policy.streams, lambda m: 2 * m.expected_s)
-    return round(bound, 1), (round(max(low, bound), 1), round(max(high, bound), 1))
-
-
 def _known(reasons: Sequence[Blocker | Caution], outs: Sequence[WayOut]) -> list[Caution]:
     """What was to be said before anything was placed."""
     found = [reason for reason in reasons if isinstance(reason, Caution)]
@@ -302,12 +275,12 @@ def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list
         elif move.kind is MoveKind.SHUTDOWN:
             said = f"{name} is down during the repair: about {policy.repair_s / 60:.0f} min is assumed"
             found.append(Caution("guest.down", subject, said, "its owner agreed; tell them the time"))
-        guest = task.state.guest(move.guest)
+        guest = task.guests.get(move.guest)
         if move.with_local_disks and guest and not guest.replicas:
             said = f"{name} takes its local disks along: they are copied there and back"
             found.append(Caution("guest.local-disks", subject, said))
-        if guest and move.kind is MoveKind.LIVE and policy.dirty_bytes_s(guest) >= 0.95 * policy.stream_bytes_s:
-            said = f"{name} rewrites its memory as fast as it can be sent: it will be throttled while it moves"
+        if move.throttled:
+            said = f"{name} rewrites its memory nearly as fast as it can be sent: it is slowed down while it moves"
             found.append(Caution("guest.hot", subject, said, "move it in a quiet hour"))
     found += [each for each in (_unknown_networks(task, moves), _firewalled(task, moves)) if each is not None]
     if survives is False:
@@ -318,7 +291,7 @@ def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list
 
 def _unknown_networks(task: _Task, moves: Sequence[Move]) -> Caution | None:
     """Networks of which nobody could say whether the targets have them."""
-    guests = [task.state.guest(move.guest) for move in moves if move.target is not None]
+    guests = [task.guests.get(move.guest) for move in moves if move.target is not None]
     bridges = {node.id: node.bridges for node in task.state.nodes}
     unknown = {bridge for guest in guests if guest for bridge in guest.bridges if bridge not in bridges[guest.node]}
     if not unknown:
@@ -332,7 +305,7 @@ def _unknown_networks(task: _Task, moves: Sequence[Move]) -> Caution | None:
 def _firewalled(task: _Task, moves: Sequence[Move]) -> Caution | None:
     """Guests whose open connections the target's firewall may drop, as it has not seen them begin."""
     live = {move.guest: move for move in moves if move.kind is MoveKind.LIVE}
-    behind = [guest for guest in task.state.guests if guest.id in live and guest.firewalled]
+    behind = [guest for guest in sorted((task.guests[each] for each in live), key=lambda g: g.id) if guest.firewalled]
     if not behind:
         return None
     said = "behind the PVE firewall: " + ", ".join(f"{guest.name} ({guest.id})" for guest in behind)

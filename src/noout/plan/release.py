@@ -1,9 +1,9 @@
 """Which moves may start now: the one rule that the plan's times are played by and that the execution follows.
 
-At most ``streams`` moves copy at once. Setting up takes seconds in which nothing is sent, so one move more may begin
-while another is *ending*: it will have copied all by the time the next is set up. A move that goes ``alone`` starts
-when nobody else still copies, and nobody starts beside it; HA moves one guest at a time; no storage is read or written
-by two copies of disks at once.
+At most ``streams`` moves copy at once. Setting up takes seconds in which nothing is sent, so a move may begin beside
+them for each that is *ending*: that one will have copied all by the time the next is set up. A move that goes ``alone``
+starts when nobody else still copies, and nobody starts beside it; HA moves one guest at a time; no storage is read or
+written by two copies of disks at once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from noout.domain.cluster import GuestId
 from noout.domain.maintenance import Move, MoveKind
 
 CLEANUP_S = 4.0  # measured: about 4 s after the last page
+BESIDE = 4  # set up or cleaned up beside those that copy (more with more streams): small guests need most for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Turn(Enum):
 def turn(move: Move, flying: Sequence[Flight], streams: int) -> Turn:
     """Whether the move may start beside those that fly. What it waits for by ``after`` is not looked at here."""
     copying = [each for each in flying if not each.ending]
-    full = len(copying) >= streams or len(flying) > streams
+    full = len(copying) >= streams or len(flying) >= streams + max(streams, BESIDE)
     if full or any(each.move.alone for each in flying) or (move.alone and copying):
         return Turn.NEXT
     if move.ha and any(each.move.ha for each in flying):
@@ -53,6 +54,8 @@ def startable(ready: Iterable[Move], flying: Sequence[Flight], streams: int) -> 
             break
         if when is Turn.NOW:
             found.append(move)
+            if move.alone:
+                break
     return found
 
 

@@ -12,11 +12,15 @@ from noout.domain.maintenance import Action, Move, MoveKind
 from noout.steps.setting_effects import quietened
 
 SHUTDOWN_TIMEOUT_S = 180
+KIB = 1024  # the unit of PVE's bwlimit
 GIB = 1024**3
 
 
-def move(step: str, each: Move, guest: Guest) -> Action:
-    """Migrate, relocate or queue with HA. The guest is where ``guest.node`` says; it goes to ``each.target``."""
+def move(step: str, each: Move, guest: Guest, limit_bytes_s: float = 0.0) -> Action:
+    """Migrate, relocate or queue with HA. The guest is where ``guest.node`` says; it goes to ``each.target``.
+
+    ``limit_bytes_s``: what it may send; HA takes no limit.
+    """
     assert each.target is not None
     here, there, vmid = guest.node.name, each.target.name, guest.id.vmid
     kind = guest.kind.value
@@ -33,6 +37,8 @@ def move(step: str, each: Move, guest: Guest) -> Action:
             options += " --with-local-disks 1"
         if each.target_storage:
             options += f" --target{'-' if kind == 'lxc' else ''}storage {each.target_storage}"
+        if limit_bytes_s:
+            options += f" --bwlimit {int(limit_bytes_s / KIB)}"
         command = f"pvesh create /nodes/{here}/{kind}/{vmid}/migrate --target {there}{options}"
         how = {MoveKind.LIVE: "Migrate", MoveKind.RELOCATE: "Relocate (stop, move, start)"}.get(each.kind, "Move")
         says = f"{how} {each.name} ({guest.id}) from {here} to {there}"
@@ -40,7 +46,8 @@ def move(step: str, each: Move, guest: Guest) -> Action:
         step, "ha-migrate" if each.ha else "migrate", str(guest.id), says, command,
         {"name": each.name, "kind": each.kind.value, "source": here, "target": there, "running": guest.running,
          "with_local_disks": each.with_local_disks, "target_storage": each.target_storage,
-         "with_conntrack": each.with_conntrack and online, "expected_s": each.expected_s},
+         "with_conntrack": each.with_conntrack and online, "expected_s": each.expected_s,
+         "limit_bytes_s": 0.0 if each.ha else limit_bytes_s},
     )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ async def migrate(action: Action, seen: Observation, site: Site) -> str | None:
         with_local_disks=bool(action.args.get("with_local_disks")),
         target_storage=str(storage) if storage else None,
         with_conntrack=bool(action.args.get("with_conntrack")),
+        limit_bytes_s=float(action.args.get("limit_bytes_s") or 0.0),
     )
     return task.upid
 

@@ -69,9 +69,9 @@ class Visit:
 
     async def migrate(self) -> None:
         options: dict[str, Any] = {"online": True, "with_local_disks": True, "target_storage": "local-lvm"}
-        options |= {"with_conntrack": True}
+        options |= {"with_conntrack": True, "limit_bytes_s": 300.0 * 1024**2}
         task = await self.hypervisor.migrate(self.guest(108), PVE1, **options)
-        await self.hypervisor.migrate(self.guest(200), PVE1, online=True, target_storage="rbd")
+        await self.hypervisor.migrate(self.guest(200), PVE1, online=True, target_storage="rbd", limit_bytes_s=5e8)
         await finished(self.site, task)
         self.upid = (await self.hypervisor.migrate(self.guest(104), PVE1, online=True)).upid
         await self.site.clock.sleep(8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +9,6 @@ from noout.domain.cluster import Disk, GuestKind
 from noout.domain.maintenance import MoveKind
 from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
-from noout.plan.schedule import blackout_ms, duration_s
 from tests.unit.plan.clusters import (
     GIB,
     NOW,
@@ -90,15 +88,6 @@ def test_the_longest_moves_first_and_interruptions_last():
     assert {c.code for c in plan.cautions} >= {"guest.restarts", "guest.down"}
     home = next(load for load in plan.loads if load.node == node_id("pve3"))
     assert home.before_bytes == 30 * GIB and home.after_bytes == 0
-
-
-def test_a_hotter_guest_takes_longer_and_pauses_longer():
-    policy = Policy()
-    cool, warm, hot = (a_guest(1, "pve3", 8, dirty_bytes_s=rate << 20) for rate in (1, 200, 500))
-    live = MoveKind.LIVE
-    assert duration_s(cool, live, policy) < duration_s(warm, live, policy) < duration_s(hot, live, policy)
-    assert blackout_ms(cool, live, policy) < blackout_ms(hot, live, policy)
-    assert duration_s(a_guest(1, "pve3", 4, dirty_bytes_s=0), live, policy) == pytest.approx(5 + 4096 / 400 + 4)
 
 
 def test_local_disks_go_where_there_is_room_and_come_back():

@@ -69,7 +69,16 @@ def ceph_state(at: datetime, seen: Documents) -> CephState:
         fresh=available,
         mds_active=tuple(sorted(name for name, state in mds_states(status) if state == "up:active")),
         mds_standbys=_standbys(status),
+        addresses=_used_addresses(seen),
     )
+
+
+def _used_addresses(seen: Documents) -> frozenset[str]:
+    """Where mons and OSDs serve clients and each other."""
+    mons = (str(row.get("public_addrs") or row.get("addr") or "") for row in seen.mon_dump.get("mons") or ())
+    keys = ("public_addr", "cluster_addr")
+    osds = (str(row.get(key) or "") for row in seen.osd_dump.get("osds") or () for key in keys)
+    return frozenset(each for text in (*mons, *osds) for each in addresses(text))
 
 
 def mds_states(status: Document) -> tuple[tuple[str, str], ...]:

@@ -13,6 +13,7 @@ from noout.domain.cluster import ClusterState, Guest, GuestKind, MigrationProgre
 from noout.domain.errors import Broken, Refused, Retryable, UnknownOutcome
 from noout.ports import Precondition, Shell
 
+KIB = 1024  # the unit of PVE's bwlimit
 LOG_TAIL = 200  # lines: more than three minutes of a running migration
 
 
@@ -57,8 +58,9 @@ class PveHypervisor:
         with_local_disks: bool = False,
         target_storage: str | None = None,
         with_conntrack: bool = False,
+        limit_bytes_s: float = 0.0,
     ) -> Task:
-        form: dict[str, Any] = {"target": target.name}
+        form: dict[str, Any] = {"target": target.name, "bwlimit": int(limit_bytes_s / KIB) or None}
         if guest.kind is GuestKind.QEMU:
             form |= {"online": online or None, "with-local-disks": with_local_disks or None}
             form |= {"targetstorage": target_storage, "with-conntrack-state": with_conntrack or None}

@@ -106,7 +106,7 @@ class Observer:
         guests = await self._guests(get, lists, members, resources, storages, services, replicas)
         nodes = self._nodes(members, nodes_rows, facts, parse.ha_node_states(manager))
         vnets = await self._vnets(get, nodes, guests)
-        votes, qdevice_votes = await self._votes(get, online)
+        votes, qdevice_votes, corosync_addresses = await self._votes(get, online)
         return ClusterState(
             name=self.cluster,
             at=self.client.clock.now(),
@@ -120,6 +120,8 @@ class Observer:
             ha_requests=parse.ha_requests(manager),
             running_tasks=tasks,
             migration_network=parse.migration_network(options),
+            migration_type=parse.migration_type(options),
+            corosync_addresses=corosync_addresses,
             crs=parse.crs(options),
             vnets=vnets,
             votes=votes,
@@ -199,20 +201,21 @@ class Observer:
             return {}
         return parse.replicas(await get.or_empty("/cluster/replication"))
 
-    async def _votes(self, get: _Getter, online: Sequence[str]) -> tuple[dict[str, int], int]:
-        """Who has how many votes. Where nobody can say so, each node has one, and no QDevice is counted on."""
+    async def _votes(self, get: _Getter, online: Sequence[str]) -> tuple[dict[str, int], int, frozenset[str]]:
+        """Who has how many votes, and corosync's addresses. Where nobody can say so, each node has one, no QDevice is
+        counted on, and no address is known."""
 
-        async def read() -> tuple[dict[str, int], int]:
+        async def read() -> tuple[dict[str, int], int, frozenset[str]]:
             try:
                 members, device = await _all(
                     get.or_empty("/cluster/config/nodes"), get.or_empty("/cluster/config/qdevice")
                 )
             except (Refused, Retryable):
-                return {}, 0
+                return {}, 0, frozenset()
             votes = parse.votes(members)
-            return votes, parse.qdevice_votes(device, len(votes))
+            return votes, parse.qdevice_votes(device, len(votes)), parse.corosync_addresses(members)
 
-        found: tuple[dict[str, int], int] = await self._keep(("votes",), tuple(online), read)
+        found: tuple[dict[str, int], int, frozenset[str]] = await self._keep(("votes",), tuple(online), read)
         return found
 
     async def _tasks(self, get: _Getter, online: Sequence[str]) -> Any:

@@ -250,6 +250,21 @@ def migration_network(options: Any) -> str:
     return found[1] if found else ""
 
 
+def migration_type(options: Any) -> str:
+    """The same line's type: "secure" or "insecure"; "" when unset, which PVE takes as secure."""
+    value = table(options).get("migration")
+    if isinstance(value, Mapping):
+        return str(value.get("type") or "")
+    found = re.search(r"(?:^|,)\s*(?:type=)?(secure|insecure)\s*(?:,|$)", str(value or ""))
+    return found[1] if found else ""
+
+
+def corosync_addresses(members: Any) -> frozenset[str]:
+    """Of every link of every node, by ``/cluster/config/nodes``: addresses alone, names say nothing of a network."""
+    found = {str(value) for row in rows(members) for key, value in row.items() if re.fullmatch(r"ring\d_addr", key)}
+    return frozenset(each for each in found if re.fullmatch(r"[\d.]+|[0-9a-fA-F:]*:[0-9a-fA-F:.]*", each))
+
+
 def crs(options: Any) -> str:
     """datacenter.cfg's ``crs`` as one line with its keys sorted: "ha=static,ha-rebalance-on-start=1"; "" when unset."""
     value = table(options).get("crs")
