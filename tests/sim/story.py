@@ -111,7 +111,7 @@ class Sim:
         serial = lab.cluster.bmcs[NODE.name].serial
         return Context(
             self.journal, lab.clock, lambda node: site, plan,
-            lambda m: self._order(m, serial), accept, silent, soak_s=SOAK_S,
+            lambda m: self._order(m, serial), accept, silent, soak_s=lambda _: SOAK_S,
         )  # fmt: skip
 
     def _order(self, m: Maintenance, serial: str) -> WorkOrder:

@@ -23,7 +23,7 @@ from tests.support.virtual import run_virtual
 def compared(sim: Sim) -> None:
     """From here the acceptance is the application's own, with the node's own word before and after."""
     lab, plain = sim.lab, sim.context
-    policy = SimpleNamespace(policy=SimpleNamespace(soak_s=SOAK_S))
+    policy = SimpleNamespace(policy=SimpleNamespace(soak_s=SOAK_S, soak_share=0.0, soak_max_h=4.0))
     found = SimpleNamespace(measurements=sim.store, bmc=lab.bmcs.get, clock=lab.clock, settings=policy)
     comeback = Comeback({NODE.cluster: PveInspector(lab.client, lab.shell, lab.ceph.osd_addresses)}, lab.clock)
 

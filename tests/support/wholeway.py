@@ -125,7 +125,7 @@ class WholeWay:
         self.ceph = CephCli(real.shell, [NodeId(CLUSTER, each) for each in asked], self.clock)
         self.store = MemoryStore(self.clock)
         site = Site(Pve(self.machine), self.ceph, Board(self.machine), self.clock, lambda each: each.name)  # type: ignore[arg-type]
-        self.context = Context(self.store, self.clock, lambda _: site, _no_plan, _order, _well, soak_s=0.0)
+        self.context = Context(self.store, self.clock, lambda _: site, _no_plan, _order, _well, soak_s=lambda _: 0.0)
 
     async def open(self) -> None:
         """Opened and approved; its guests have left, and the technician stands at the rack."""

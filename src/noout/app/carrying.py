@@ -39,6 +39,8 @@ from noout.steps.rules import Rules
 from noout.steps.site import Site
 from noout.tell.checklist import make_work_order
 from noout.watch.acceptance import acceptance
+from noout.watch.chance import says
+from noout.watch.chance import soak_s as soak_length_s
 from noout.watch.comeback import Comparison
 
 log = logging.getLogger(__name__)
@@ -113,9 +115,15 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         frozen=frozen,
         page=partial(page, found),
         inventory=comeback.before,
-        soak_s=chosen.soak_s,
+        soak_s=partial(soak_of, found),
         probation_s=chosen.probation_days * 86400,
     )
+
+
+def soak_of(found: Installation, m: Maintenance) -> float:
+    """How long this node is to prove itself (s): as configured, or longer for a fault that shows itself seldom."""
+    chosen = found.settings.policy
+    return soak_length_s(m.fault, chosen.soak_s, chosen.soak_share, chosen.soak_max_h * 3600)
 
 
 async def accepted(found: Installation, m: Maintenance, seen: Observation, comeback: Comeback) -> Answer:
@@ -128,13 +136,15 @@ async def accepted(found: Installation, m: Maintenance, seen: Observation, comeb
     await found.measurements.add_hardware(await found.bmc(m.node).observe())
     after = await found.measurements.hardware(m.node, on_at)
     known = frozenset(m.facts.get("accepted_differences") or ())
-    soak_s = found.settings.policy.soak_s
+    soak_s = soak_of(found, m)
     answer = acceptance(before, after, m.fault, found.clock.now(), soak_s=soak_s, known=known)
     soaked = answer.until is not None and found.clock.now() >= answer.until
     back = await comeback.after(m, seen, last=soaked)
     inside = back or Comparison()
     evidence = {
-        "chance_old_fault_would_show": answer.chance_old_fault_would_show,
+        "chance_old_fault_would_show": answer.chance.best,
+        "chance_between": [answer.chance.low, answer.chance.high],
+        "chance": says(answer.chance, soak_s),
         "notes": [*answer.notes, *inside.notes],
         "differences": [*answer.differences, *inside.findings],
     }

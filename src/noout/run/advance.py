@@ -86,7 +86,7 @@ class _Turn:
     def __init__(self, ctx: Context, record: Record) -> None:
         self.ctx = ctx
         self.record = record
-        self.steps = story(ctx.soak_s, ctx.rules)
+        self.steps = story(ctx.soak_s(record.m), ctx.rules)
 
     @property
     def m(self) -> Maintenance:

@@ -45,6 +45,10 @@ async def nobody_to_page(m: Maintenance, why: str) -> None:
     return None
 
 
+def ten_minutes(m: Maintenance) -> float:
+    return 600.0
+
+
 @dataclass(slots=True)
 class Sighting:
     """How far a migration had come when it last moved on; lost with the process, and then begun anew."""
@@ -57,6 +61,7 @@ class Sighting:
 class Context:
     """``frozen``: why this run may start no effect now, "" when it may. ``page`` wakes people, and never raises.
     ``inventory``: what the node says of itself from inside, None when it says nothing; None: nobody can ask it.
+    ``soak_s``: how long the repaired node is to prove itself.
     ``sightings`` and ``known`` are scratch memory."""
 
     journal: Journal
@@ -70,7 +75,7 @@ class Context:
     frozen: Callable[[Maintenance], Awaitable[str]] = nothing_is_frozen
     page: Callable[[Maintenance, str], Awaitable[None]] = nobody_to_page
     inventory: Callable[[Maintenance, Observation], Awaitable[Json]] | None = None
-    soak_s: float = 600.0
+    soak_s: Callable[[Maintenance], float] = ten_minutes
     probation_s: float = 7 * 86400.0
     stall_s: float = 60.0
     rules: Rules = RULES

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from noout.domain.hardware import Episode, Fault, HardwareState, LogEntry, Power, SensorKind
+from noout.domain.hardware import Fault, HardwareState, LogEntry, Power, SensorKind
+from noout.watch.chance import Chance, chance
 from noout.watch.log import crossings
 from noout.watch.readings import AFTER_GAP, ordered
 from noout.watch.verdict import judge
@@ -21,15 +21,15 @@ LOOK_AGAIN = timedelta(seconds=60)
 class Acceptance:
     """``ok`` only after the whole soak without a finding. ``until``: when the soak ends, None before it began.
 
-    ``chance_old_fault_would_show`` is 1 - exp(-rate * soak so far) with the rate of the old episodes: below about
-    0.95 a quiet soak proves little, which is what probation is for. ``notes``: what could not be checked.
+    ``chance``: that the old fault would have shown itself in the soak so far. Below about 0.95 a quiet soak proves
+    little, which is what probation is for. ``notes``: what could not be checked.
     ``differences``: those of the findings that an operator may declare to be meant so.
     """
 
     ok: bool
     findings: tuple[str, ...]
     until: datetime | None
-    chance_old_fault_would_show: float
+    chance: Chance
     since: datetime | None = None
     notes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def acceptance(
     began = next((state.at for state in on if _all_turn(state)), None)
     if began is None:
         note = "no poll yet in which the node is on and every fan turns"
-        return Acceptance(False, tuple(_never_turned(on)), None, 0.0, notes=(note,))
+        return Acceptance(False, tuple(_never_turned(on)), None, chance(fault, 0.0), notes=(note,))
     soak = [_without_the_past(state, began) for state in on if state.at >= began]
     until = began + timedelta(seconds=soak_s)
     findings = [*_fans(soak, before), *_log(soak, before, began, now), *_verdicts(soak, now)]
@@ -73,24 +73,6 @@ def acceptance(
 def _without_the_past(state: HardwareState, began: datetime) -> HardwareState:
     """A BMC shows its old log entries for years: what was written before the soak is not held against the repair."""
     return replace(state, log=tuple(entry for entry in state.log if entry.at.tzinfo is None or entry.at >= began))
-
-
-def chance(fault: Fault | None, soak_s: float) -> float:
-    """That the old fault, were it still there, would have shown itself in ``soak_s``: 1 - exp(-rate * soak).
-
-    The rate is that of the episodes (first to last); a fault that lasted shows at once.
-    """
-    episodes = [each for verdict in (fault.verdicts if fault else ()) for each in verdict.episodes]
-    if soak_s > 0 and any(each.until is None for each in episodes):
-        return 1.0
-    return 1 - math.exp(-rate_per_s(episodes) * soak_s)
-
-
-def rate_per_s(episodes: Sequence[Episode]) -> float:
-    """Episodes a second, from the first to the last; 0 where fewer than two leave it unknown."""
-    starts = sorted(each.since for each in episodes)
-    span = (starts[-1] - starts[0]).total_seconds() if starts else 0.0
-    return (len(starts) - 1) / span if span > 0 else 0.0
 
 
 def _since_power_on(polls: Sequence[HardwareState]) -> list[HardwareState]:

@@ -72,7 +72,7 @@ class World:
             measurements=self,
             bmc=lambda node: self,
             clock=SimpleNamespace(now=lambda: self.now),
-            settings=SimpleNamespace(policy=SimpleNamespace(soak_s=SOAK_S)),
+            settings=SimpleNamespace(policy=SimpleNamespace(soak_s=SOAK_S, soak_share=0.0, soak_max_h=4.0)),
         )
         return await accepted(cast(Installation, found), m, ALL, comeback or self.comeback)
 

@@ -33,7 +33,8 @@ def test_a_quiet_soak_is_accepted_and_says_how_little_it_proves():
     found = acceptance(BEFORE, soak(10), the_fault(), after(100_060 + 600), soak_s=600)
     assert found.ok and not found.findings
     assert found.until == after(100_060 + 600)
-    assert math.isclose(found.chance_old_fault_would_show, 1 - math.exp(-600 / 3600), rel_tol=1e-3)
+    assert math.isclose(found.chance.best, 1 - math.exp(-600 / 3600), rel_tol=1e-3)
+    assert found.chance.low < found.chance.best < found.chance.high
 
 
 def test_it_is_not_accepted_before_the_soak_is_over():
@@ -80,7 +81,7 @@ def test_a_fan_that_never_spins_up_is_a_finding_and_no_soak_begins():
 
 def test_without_an_observation_from_before_it_says_what_was_not_compared():
     found = acceptance(None, soak(10), None, after(100_660), soak_s=600)
-    assert found.ok and found.chance_old_fault_would_show == 0.0
+    assert found.ok and (found.chance.low, found.chance.high) == (0.0, 1.0)
     assert "could not be compared" in found.notes[0]
 
 
