@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
@@ -56,6 +57,34 @@ def test_a_plan_on_a_snapshot_is_the_plan_on_the_cluster(noout: Noout, place: Pa
     assert [[(move["name"], move["kind"], move["target"]) for move in plan["moves"]] for plan in plans] == [
         [(move["name"], move["kind"], move["target"]) for move in plans[0]["moves"]]
     ] * 2
+
+
+def test_a_plan_says_whose_guests_it_touches_and_draws_itself(noout: Noout, place: Path) -> None:
+    said = noout("plan", "pve3", "--json", "--svg", "plan.svg")
+    assert (said.code, said.err) == (0, "")
+    document = json.loads(said.out)
+    fits(noout, "plan", document)
+    touched = {str(guest) for each in document["customers"] for guest in each["guests"]}
+    assert touched == {str(move["guest"]) for move in document["plan"]["moves"]}
+    drawn = ElementTree.fromstring((place / "plan.svg").read_text())
+    assert document["plan"]["id"] in " ".join(drawn.itertext())
+    assert "Customers touched" in noout("plan", "pve3").out
+    said = noout("plan", "pve3", "--svg", "no/such/folder.svg")
+    assert said.code == 2 and "cannot be written" in said.err
+
+
+def test_a_plan_that_does_not_work_is_a_document_and_a_picture_all_the_same(noout: Noout, place: Path) -> None:
+    document = json.loads(noout("snapshot").out)
+    state = document["clusters"][0]["state"]
+    next(each for each in state["guests"] if each["node"]["name"] == "pve3")["ram_bytes"] = 2**50
+    (place / "s.json").write_text(json.dumps(document))
+    said = noout("plan", "pve3", "--snapshot", "s.json", "--json", "--svg", "plan.svg")
+    assert (said.code, said.err) == (3, "")
+    found = json.loads(said.out)
+    fits(noout, "plan", found)
+    [blocker] = [each for each in found["plan"]["blockers"] if each["code"] == "plan.no-room"]
+    assert blocker["remedy"]
+    assert blocker["remedy"] in " ".join(ElementTree.parse(place / "plan.svg").getroot().itertext())
 
 
 def test_text_fits_into_80_columns(noout: Noout) -> None:

@@ -208,7 +208,8 @@ def of_the_others(loads: Sequence[NodeLoad]) -> str:
         return ""
     free = [_free(load) for load in loads]
     nothing = "node stays as it is" if len(loads) == 1 else "nodes stay as they are"
-    span = gib(min(free)) if len(loads) == 1 else f"{gib(min(free))} to {gib(max(free))}"
+    low = gib(min(free)).removesuffix(" GiB")
+    span = gib(min(free)) if min(free) == max(free) else f"{low} to {gib(max(free))}"
     return f"{len(loads)} more {nothing}, with {span} free"
 
 

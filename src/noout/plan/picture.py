@@ -17,7 +17,7 @@ from noout.domain.reasons import Blocker, Caution
 from noout.plan import outlook
 from noout.plan.outlook import Touched
 
-WIDTH, EDGE = 800, 28  # px
+WIDTH, EDGE = 860, 28  # px
 LETTER = 0.54  # of the size of type: an average letter's width, on the wide side
 ROW = 22
 TICKS_S = (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800)
@@ -27,7 +27,7 @@ _FILLS = {
     "ink": ("#14201e", "#e9efec"),
     "ink2": ("#41504c", "#b6c3bf"),
     "ink3": ("#586561", "#93a29d"),
-    "sunk": ("#eceeea", "#1c2624"),
+    "sunk": ("#eceeea", "#27332f"),
     "grid": ("#dde1dc", "#2a3633"),
     "peer": ("#a9b3ae", "#5d6c67"),
     "ok": ("#1b6b41", "#6fce97"),
@@ -169,7 +169,8 @@ def _reasons(page: _Page, reasons: Sequence[Blocker | Caution]) -> None:
             page.text(f"→ {reason.remedy}", "ok" if blocks else "ink2", 13, indent=24)
 
 
-NAME_X, RAM_X, WHERE_X, HOW_X, GANTT = 74, 262, 274, 374, 512  # where the columns begin; RAM: where it ends
+# Where the columns begin; those of figures: where they end.
+NAME_X, RAM_X, WHERE_X, HOW_X, PAUSE_X, GANTT = 74, 262, 274, 378, 570, 590
 
 
 def _moves(page: _Page, plan: Plan) -> None:
@@ -178,8 +179,8 @@ def _moves(page: _Page, plan: Plan) -> None:
     scale = (WIDTH - EDGE - GANTT) / end
     step = next((each for each in TICKS_S if end / each <= 5), round(end / 4))
     page.down(ROW)
-    for column, words in ((EDGE, "guest"), (WHERE_X, "from, to"), (HOW_X, "how, pause")):
-        page.add(_text(column, page.y, words, "ink3", 11))
+    for column, words, end_here in ((EDGE, "guest", ""), (WHERE_X, "from, to", ""), (PAUSE_X, "pause", " e")):
+        page.add(_text(column, page.y, words, "ink3" + end_here, 11))
     bottom = page.y + 8 + ROW * len(plan.moves)
     for tick in range(0, int(end) + 1, step):
         x = GANTT + tick * scale
@@ -192,8 +193,6 @@ def _moves(page: _Page, plan: Plan) -> None:
 
 
 def _move(page: _Page, plan: Plan, move: Move, time: tuple[float, float] | None, scale: float) -> None:
-    way = outlook.way_of(move, plan)
-    felt = outlook.feels(move)
     where = f"{move.source.name} → {move.target.name}" if move.target else f"stays on {move.source.name}"
     page.cells(
         [
@@ -201,7 +200,8 @@ def _move(page: _Page, plan: Plan, move: Move, time: tuple[float, float] | None,
             (NAME_X, move.name, "ink b", 17),
             (RAM_X, outlook.gib(move.ram_bytes), "ink2 e", 10),
             (WHERE_X, where, "ink2", 14),
-            (HOW_X, f"{way}, {felt}" if felt else way, "ink2", 19),
+            (HOW_X, outlook.way_of(move, plan), "ink2", 20),
+            (PAUSE_X, outlook.feels(move), "ink2 e", 8),
         ]
     )
     if time is None:
@@ -210,7 +210,8 @@ def _move(page: _Page, plan: Plan, move: Move, time: tuple[float, float] | None,
     fill = "aside" if move.source != plan.node else _FILL_OF[move.kind]
     x, wide = GANTT + time[0] * scale, max(2.0, (time[1] - time[0]) * scale)
     waits = f"; after {', '.join(str(each.vmid) for each in move.after)}" if move.after else ""
-    span = f"{move.guest.vmid} {move.name}: {way}, {outlook.minutes(time[0])} to {outlook.minutes(time[1])}{waits}"
+    span = f"{outlook.minutes(time[0])} to {outlook.minutes(time[1])}{waits}"
+    span = f"{move.guest.vmid} {move.name}: {outlook.way_of(move, plan)}, {span}"
     page.add(
         f"<g aria-label={quoteattr(_clean(span))}><title>{escape(_clean(span))}</title>"
         f'<rect class="{fill}" x="{x:.1f}" y="{page.y - 11}" width="{wide:.1f}" height="13" rx="2"/>'
@@ -246,7 +247,7 @@ def _box(x: float, y: float, wide: float, high: float, style: str) -> str:
 
 
 def _load(page: _Page, load: NodeLoad, most: int, leaving: bool) -> None:
-    left, wide = 110, 390
+    left, wide = 110, 450
     page.down(ROW + 2)
     scale = wide / most
     kept = min(load.before_bytes, load.after_bytes) * scale

@@ -43,7 +43,7 @@ def test_it_says_what_the_plan_says_in_its_title_its_words_and_its_bars():
     )
     assert about is not None and "12 GiB of memory moves live" in (about.text or "")
     said = words(root)
-    for part in ("shop-db", "wiki", "restarts, 12 s", "pool shop", "pool studio", "13 → 0 GiB of 26 GiB", plan.id):
+    for part in ("shop-db", "wiki", "restarts 12 s", "pool shop", "pool studio", "13 → 0 GiB of 26 GiB", plan.id):
         assert part in said
     bars = {label.split()[0]: each for each in root.iter(f"{SVG}g") if (label := each.get("aria-label"))}
     assert bars.keys() == {"4", "5"}
