@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from noout.adapters.alerts import Naming, PrometheusExporters
 from noout.adapters.bmc import IpmiBmc, RedfishBmc
 from noout.adapters.ceph.cluster import CephCli
 from noout.adapters.ceph.survey import CephShells
@@ -37,6 +38,8 @@ from noout.ports import (
     CephCluster,
     CephSurveyor,
     Clock,
+    EventSource,
+    Exporters,
     Hypervisor,
     Inspector,
     Journal,
@@ -47,6 +50,7 @@ from noout.ports import (
 )
 from noout.run.record import Known
 from noout.settings import BmcSettings, ClusterSettings, Settings, secret
+from noout.settings_kinds import NamingSettings, PrometheusSettings
 
 # A lab's time may run fast, this machine does not: what is due every minute is not done sixty times a second.
 KEEP_S, KEEP_WALL_S = 60.0, 5.0  # how long guests' configurations are kept
@@ -69,6 +73,8 @@ class Installation:
     surveyors: Mapping[str, Surveyor] = field(default_factory=dict)  # for the doctor alone
     ceph_surveyors: Mapping[str, CephSurveyor] = field(default_factory=dict)
     inspectors: Mapping[str, Inspector] = field(default_factory=dict)
+    exporters: Mapping[str, Exporters] = field(default_factory=dict)
+    event_sources: Mapping[NodeId, EventSource] = field(default_factory=dict)
 
     known: Known = field(init=False)  # the maintenances as last folded
 
@@ -174,6 +180,7 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
         surveyors: dict[str, Surveyor] = {}
         ceph_surveyors: dict[str, CephSurveyor] = {}
         inspectors: dict[str, Inspector] = {}
+        exporters: dict[str, Exporters] = {}
         for name, cluster in settings.clusters.items():
             shell = _shell(settings, name, cluster)
             client = _pve(settings, name, cluster, clock)
@@ -196,11 +203,15 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
                 board = _bmc(settings, NodeId(name, node), bmc, clock)
                 stack.push_async_callback(board.close)
                 bmcs[board.node] = board
+            if cluster.prometheus is not None:
+                prometheus = _prometheus(settings, name, cluster.prometheus)
+                stack.push_async_callback(prometheus.close)
+                exporters[name] = prometheus
         prober = _prober(settings, clock)
         policy = policy_of(settings)
         yield Installation(
             settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy, path, surveyors, ceph_surveyors,
-            inspectors,
+            inspectors, exporters, {node: board for node, board in bmcs.items() if isinstance(board, RedfishBmc)},
         )  # fmt: skip
 
 
@@ -249,6 +260,28 @@ def _bmc(settings: Settings, node: NodeId, bmc: BmcSettings, clock: Clock) -> Re
     ca = settings.file(bmc.ca) if bmc.ca else None
     server = Server(bmc.url, context_for(urlsplit(bmc.url).netloc, bmc.fingerprint, ca))
     return RedfishBmc(node, server, bmc.user, password, clock, session=bmc.session)
+
+
+def naming_of(settings: Settings, name: str, named: NamingSettings) -> Naming:
+    """How labels name the nodes of a cluster: those that its configuration names."""
+    return Naming(name, nodes_of(settings.clusters[name]), named.label, named.nodes)
+
+
+def nodes_of(cluster: ClusterSettings) -> frozenset[str]:
+    """The nodes that the configuration names."""
+    return frozenset({*cluster.bmc, *cluster.nodes, *(cluster.shell.hosts if cluster.shell else ())})
+
+
+def _prometheus(settings: Settings, name: str, prometheus: PrometheusSettings) -> PrometheusExporters:
+    headers: dict[str, str] = {}
+    if prometheus.token is not None or prometheus.token_file is not None:
+        key = f"clusters.{name}.prometheus.token_file"
+        headers["Authorization"] = f"Bearer {secret(settings, prometheus.token, prometheus.token_file, key)}"
+    ca = settings.file(prometheus.ca) if prometheus.ca else None
+    secured = prometheus.url.startswith("https:")
+    tls = context_for(urlsplit(prometheus.url).netloc, prometheus.fingerprint, ca) if secured else None
+    naming = naming_of(settings, name, prometheus)
+    return PrometheusExporters(Server(prometheus.url, tls), naming, lambda: headers)
 
 
 def _prober(settings: Settings, clock: Clock) -> Prober:

@@ -143,6 +143,12 @@ class Watcher:
         except TimeoutError:
             raise Retryable(f"the look at {node} takes its time", remedy="tell it again") from None
 
+    def call(self, cluster: str) -> None:
+        """Look at every node of a cluster as soon as may be."""
+        for node in self.boards if self._poller is not None else ():
+            if node.cluster == cluster and self._poller is not None:
+                self._poller.call(node)
+
     async def until_next(self, began: datetime) -> None:
         """Wait until a round that began then is ``every_s`` old: slow BMCs make no round later than it must be."""
         await self.clock.sleep(max(0.0, self.every_s - (self.clock.now() - began).total_seconds()))

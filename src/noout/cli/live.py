@@ -109,10 +109,11 @@ async def follow(found: Installation, maintenance: str) -> Maintenance:
         if carrier is None:
             err.print("another noout process carries this out; following it")
             return await show(found, maintenance)
-        async with web_served(found, found.settings.serve.listen) as (client, _token):
+        watcher = watcher_of(found)
+        async with web_served(found, found.settings.serve.listen, watcher) as (client, _token):
             err.print(f"the technician's page is served at {client.base_url} (noout workorder {maintenance} --link)")
             await carrier.begin(maintenance)
-            watching = asyncio.create_task(watcher_of(found).run())
+            watching = asyncio.create_task(watcher.run())
             try:
                 return await show(found, maintenance)
             finally:

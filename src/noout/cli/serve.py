@@ -36,9 +36,10 @@ def serve(
             stop = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            async with web_served(found, listen=found.settings.serve.listen) as (client, _token):
+            watcher = watcher_of(found)
+            async with web_served(found, found.settings.serve.listen, watcher) as (client, _token):
                 out.print(f"serving {client.base_url}; the watch asks {len(found.bmcs)} BMCs. Stop with Ctrl-C.")
-                await _until(stop, watcher_of(found).run(), _carry_all(found, carrier))
+                await _until(stop, watcher.run(), _carry_all(found, carrier))
 
     wait(work())
 

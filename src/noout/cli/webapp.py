@@ -13,6 +13,8 @@ import httpx2
 
 from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
+from noout.app.notice import reception_of
+from noout.app.watcher import Watcher
 from noout.domain.errors import Broken, UsageError
 from noout.settings import secret
 from noout.web.app import WebServices, make_server
@@ -28,7 +30,7 @@ def operator_token(found: Installation) -> str:
     return secret(found.settings, serve.operator_token, serve.operator_token_file, "serve.operator_token_file")
 
 
-def web_services(found: Installation, token: str) -> WebServices:
+def web_services(found: Installation, token: str, watcher: Watcher | None = None) -> WebServices:
     maintenances = Maintenances(found)
 
     def operator_of(given: str) -> str | None:
@@ -38,13 +40,18 @@ def web_services(found: Installation, token: str) -> WebServices:
         field=maintenances.field_work(),
         maintenances=maintenances.all,
         operator_of=operator_of,
+        reception=reception_of(found, watcher) if watcher is not None else None,
         base_url=found.settings.serve.base_url,
     )
 
 
 @asynccontextmanager
-async def web_served(found: Installation, listen: str = "127.0.0.1:0") -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
-    """Serve the web application; yields a client of it and the operator's token. UsageError for a bad address."""
+async def web_served(
+    found: Installation, listen: str = "127.0.0.1:0", watcher: Watcher | None = None
+) -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
+    """Serve the web application; yields a client of it and the operator's token. UsageError for a bad address.
+
+    ``watcher`` gets what is sent about the nodes' hardware."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise UsageError(f"key serve.listen: {listen!r} is not HOST:PORT", remedy="for example 127.0.0.1:8080")
@@ -58,7 +65,7 @@ async def web_served(found: Installation, listen: str = "127.0.0.1:0") -> AsyncI
             f"{listen} cannot be listened on: {error.strerror}", remedy="set serve.listen to another"
         ) from None
     token = operator_token(found)
-    server = make_server(web_services(found, token))
+    server = make_server(web_services(found, token, watcher))
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     try:
         async with asyncio.timeout(STARTUP_S_MAX):

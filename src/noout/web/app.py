@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from noout.app.technician import NoSuchLink, OtherDevice
 from noout.domain.errors import NooutError, Refused, UsageError
 from noout.web.api.operator import operator_routes
+from noout.web.api.sources import source_routes
 from noout.web.api.technician import remember_device, technician_api
 from noout.web.services import WebServices
 from noout.web.technician.pages import technician_pages
@@ -50,6 +51,7 @@ def create_app(services: WebServices) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.include_router(operator_routes(services), prefix="/api/v1")
+    app.include_router(source_routes(services), prefix="/api/v1")
     app.include_router(technician_api(services), prefix="/api/v1/technician")
     app.include_router(technician_pages(services))
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from noout.app.technician import FieldWork
+from noout.app.watching.reception import Reception
 from noout.domain.maintenance import Maintenance
 
 
@@ -14,6 +15,7 @@ class WebServices:
     """What the web needs of the program.
 
     ``operator_of``: a bearer token -> the operator's name, None when it is nobody's.
+    ``reception``: takes what is sent about the nodes' hardware; None where nothing watches them.
     ``base_url``: what links begin with, where it differs from how the request came ("https://noout.example").
     ``timezone``: the technicians' own, for times on their page.
     """
@@ -21,5 +23,6 @@ class WebServices:
     field: FieldWork
     maintenances: Callable[[], Awaitable[Sequence[Maintenance]]]
     operator_of: Callable[[str], str | None]
+    reception: Reception | None = None
     base_url: str = ""
     timezone: str = "UTC"

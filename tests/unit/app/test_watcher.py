@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -18,67 +18,7 @@ from noout.domain.cluster import NodeId
 from noout.domain.errors import Broken, Retryable
 from noout.domain.hardware import Alert, Condition, HardwareState, LogEntry, Power, Reading, SensorKind, Unit
 from noout.ports import Clock, HostReport
-from tests.support.labsite import lab_site
-from tests.support.virtual import run_virtual
-from tests.unit.steps.scene import NODE
-
-OTHER = NodeId(NODE.cluster, "pve1")
-
-
-def fans(rpm: float = 6000.0) -> tuple[Reading, ...]:
-    return tuple(
-        Reading(f"FAN{n}", SensorKind.FAN, rpm if n == 1 else 6000.0, Unit.RPM, lower_critical=600.0)
-        for n in (1, 2, 3, 4)
-    )
-
-
-@dataclass
-class Board:
-    """A BMC that takes its time, and says what the test has it say."""
-
-    clock: Clock
-    node: NodeId = NODE
-    takes_s: float = 0.0
-    say: Callable[[datetime], HardwareState] | None = None
-    began: list[datetime] = field(default_factory=list)
-
-    async def observe(self, *, log: bool = True) -> HardwareState:
-        self.began.append(self.clock.now())
-        await self.clock.sleep(self.takes_s)
-        now = self.clock.now()
-        return self.say(now) if self.say else HardwareState(self.node, now, True, Power.ON, False, fans())
-
-    @property
-    def apart_s(self) -> list[float]:
-        return [(later - earlier).total_seconds() for earlier, later in pairwise(self.began)]
-
-    async def power_on(self) -> None: ...
-
-    async def force_off(self) -> None: ...
-
-    async def locate(self, on: bool) -> None: ...
-
-
-def silent(now: datetime) -> HardwareState:
-    return HardwareState(NODE, now, False, trouble="no answer")
-
-
-async def during(watcher: Watcher | Poller, seconds: float, then: Awaitable[None] | None = None) -> None:
-    """Let it run for so long."""
-    watching = asyncio.create_task(watcher.run())
-    await asyncio.sleep(seconds)
-    if then is not None:
-        await then
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
-
-
-def virtually(main: Callable[[Clock, MemoryStore], Coroutine[None, None, None]]) -> None:
-    async def whole() -> None:
-        clock = lab_site().clock
-        await main(clock, MemoryStore(clock))
-
-    run_virtual(whole(), limit_s=1_000_000)
+from tests.support.board import NODE, OTHER, Board, during, fans, silent, virtually
 
 
 @pytest.mark.parametrize(("takes_s", "apart_s"), [(0.0, 60.0), (40.0, 60.0), (75.0, 75.0)])
