@@ -77,7 +77,7 @@ def _guest(cluster: ClusterState, move: Move) -> Guest:
     return replace(guest, node=move.source)
 
 
-def _moves(step: str, moves: tuple[Move, ...], cluster: ClusterState) -> Iterator[Action | str]:
+def _moves(step: str, moves: tuple[Move, ...], cluster: ClusterState, plan: Plan) -> Iterator[Action | str]:
     for move in moves:
         if move.kind is MoveKind.SHUTDOWN:
             continue
@@ -85,13 +85,14 @@ def _moves(step: str, moves: tuple[Move, ...], cluster: ClusterState) -> Iterato
             yield f"wait until {', '.join(str(each) for each in move.after)} has arrived"
         if step == "evacuate":
             yield from media.ejects_left(step, move, _guest(cluster, move))
-        yield actions.move(step, move, _guest(cluster, move))
+        limit = plan.stream_bytes_s * (plan.streams if move.alone else 1)
+        yield actions.move(step, move, _guest(cluster, move), limit)
 
 
 def _evacuate(plan: Plan, cluster: ClusterState) -> Iterator[Action | str]:
     yield from _calm(plan, cluster)
     yield f"at most {plan.streams} of these at once; one has moved when it runs at its target, whatever its task said"
-    yield from _moves("evacuate", plan.moves, cluster)
+    yield from _moves("evacuate", plan.moves, cluster, plan)
     if _uses_ha(cluster):
         yield f"no HA guest may be left on {plan.node.name}: this command would choose targets of its own"
         yield actions.maintenance_mode("evacuate", plan.node, True)
@@ -172,7 +173,7 @@ def _return(plan: Plan, cluster: ClusterState) -> Iterator[Action | str]:
     for move in plan.moves:
         if move.kind is MoveKind.SHUTDOWN:
             yield actions.start_guest("return", _guest(cluster, move))
-    yield from _moves("return", plan.returns, cluster)
+    yield from _moves("return", plan.returns, cluster, plan)
     for move in plan.moves:
         for drive, volume in move.ejects:
             yield media.insert("return", media.Medium(move.guest, drive, volume), _guest(cluster, move))

@@ -36,7 +36,8 @@ from noout.run.touched import with_newcomers
 from noout.steps.avoid import avoided
 from noout.steps.bring_back import POLL_S
 from noout.steps.dispatch import Dispatch
-from noout.steps.evacuate import MOVE_VERBS, Evacuate, overdue, without_a_new_plan
+from noout.steps.evacuate import Evacuate, overdue, without_a_new_plan
+from noout.steps.flights import MOVE_VERBS
 from noout.steps.hold_data import HoldData
 from noout.steps.homecoming import Homecoming
 from noout.steps.reintegrate import Reintegrate

@@ -7,7 +7,7 @@ from dataclasses import replace
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, NodeLoad, Plan
 from noout.steps import actions
-from noout.steps.evacuate import MOVE_VERBS
+from noout.steps.flights import MOVE_VERBS
 from noout.steps.whereabouts import away, homes
 
 

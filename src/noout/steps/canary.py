@@ -16,6 +16,7 @@ from noout.domain.maintenance import Move as PlannedMove
 from noout.domain.reasons import Blocker, Caution
 from noout.steps import actions, checks
 from noout.steps.avoid import suspects
+from noout.steps.flights import limit_bytes_s
 from noout.steps.rules import Rules
 from noout.steps.step import Blocked, Decision, Hold, Note, attempt, exhausted, is_pending, warn_once
 
@@ -200,7 +201,7 @@ def _way_back(step: str, each: Arrival, m: Maintenance) -> Action:
         base, source=guest.node, target=moved.source, ha=guest.ha is not None, with_local_disks=local, after=(),
         target_storage=base.target_storage if local else None, ejects=(),
     )  # fmt: skip
-    action = actions.move(step, move, guest)
+    action = actions.move(step, move, guest, limit_bytes_s(move, m))
     says = f"{action.says} again: its service does not answer on {guest.node.name}"
     return replace(action, says=says, args={**action.args, "homeward": not moved.homeward})
 

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from noout.domain.cluster import Guest, GuestId, GuestStatus
 from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, Observation, Plan
 from noout.domain.reasons import Blocker
-from noout.steps import actions, canary, checks, cordon, locks, media
+from noout.plan.release import Flight, startable
+from noout.steps import actions, backoff, canary, checks, cordon, locks, media
 from noout.steps.avoid import NO_NEW_PLAN, given_up, nodes_to_avoid, with_target
 from noout.steps.bring_back import start_again
 from noout.steps.effects import Reconciler
+from noout.steps.flights import MOVE_VERBS, in_flight, limit_bytes_s, soonest_s
 from noout.steps.guest_effects import CANCELLED, running_move
 from noout.steps.room import no_room
 from noout.steps.rules import RULES, Rules
@@ -35,7 +37,6 @@ from noout.steps.whereabouts import not_home
 
 POLL_S = 5.0
 NO_END_S = 900.0  # a migration is given ten times its estimate, and at least this, before it is cancelled
-MOVE_VERBS = frozenset({"migrate", "ha-migrate"})
 MOVABLE = frozenset({"", "running", "paused", "suspended"})  # QEMU's words for a guest with which nothing is wrong
 GIVEN_UP = "target.given-up"
 WORTH_A_PLAN = frozenset({"target.offline", "target.full", "guest.move-failed"})
@@ -65,7 +66,7 @@ class Evacuate(Reconciler):
         if (note := _another_target(self.name, todo, m, seen)) is not None:
             return note
         if todo:
-            return _or_new_plan(next_moves(self.name, todo, m, seen, m.plan.streams, self.rules), m)
+            return _or_new_plan(next_moves(self.name, todo, m, seen, self.rules), m)
         if (decision := canary.wait_for_answers(self.name, m, seen)) is not None:
             return decision
         if strays := checks.strays(m, seen):
@@ -119,19 +120,26 @@ class _Sorted:
     soonest_s: float | None = None  # until a failed one may be tried again
 
 
-def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, streams: int, rules: Rules) -> Decision:
-    """The moves that may start now, in the plan's order; or why none may."""
-    flying = [pending for pending in m.pending if pending.action.verb in MOVE_VERBS]
+def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, rules: Rules) -> Decision:
+    """The moves that may start now, in the plan's order and beside those that are under way; or why none may."""
+    flying = in_flight(todo, m, seen)
+    if backoff.strain(seen):
+        flying = [Flight(each.move) for each in flying]  # nothing is begun before another is over
     found = _sort(step, todo, m, seen, rules)
     if (waits := locks.waits_now(found.locked, m, seen)) != locks.recorded(m):
         return Note(locks.FACT, waits)
-    going = canary.may_go(step, found.ready, m, seen) if len(flying) < streams else []
-    if going:
+    if (said := backoff.note(m, seen)) is not None:
+        return said
+    ready = dict(canary.may_go(step, found.ready, m, seen))
+    streams = backoff.streams(m.plan.streams if m.plan else 1, m, seen, rules)
+    if going := startable(ready, flying, streams):
         if (caution := canary.unwatched(todo, m, seen)) is not None:
             return caution
-        return Act(tuple(_first_effect(step, move, guest) for move, guest in going))
+        return Act(tuple(_first_effect(step, move, ready[move], m) for move in going))
     if flying or any(pending.action.verb in ("eject", "insert") for pending in m.pending):
-        return Hold("guests to arrive", POLL_S)
+        return Hold("guests to arrive", soonest_s(todo, m, seen, POLL_S))
+    if ready and not streams:
+        return Hold(backoff.why(seen), POLL_S, "time")
     if found.ready and (decision := canary.wait_for_answers(step, m, seen)) is not None:
         return decision
     if found.soonest_s is not None:
@@ -145,20 +153,19 @@ def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, s
 
 def _sort(step: str, todo: list[Move], m: Maintenance, seen: Observation, rules: Rules) -> _Sorted:
     found = _Sorted()
-    ha_busy = any(pending.action.verb == "ha-migrate" for pending in m.pending)  # HA guests go one at a time
     unfinished = {move.guest for move in todo}
     for move in todo:
         guest = seen.cluster.guest(move.guest)
         if guest is None or any(concerns(pending.action, move.guest) for pending in m.pending):
             continue
-        action = _first_effect(step, move, guest)
+        action = _first_effect(step, move, guest, m)
         again = retry_at(m, action.key)
         if (blocker := _hopeless(step, action, move, guest, m)) is not None:
             found.stuck.append(blocker)
         elif again is not None and seen.at < again:
             wait_s = (again - seen.at).total_seconds()
             found.soonest_s = wait_s if found.soonest_s is None else min(found.soonest_s, wait_s)
-        elif any(each in unfinished for each in move.after) or (action.verb == "ha-migrate" and ha_busy):
+        elif any(each in unfinished for each in move.after):
             continue
         elif (lock := locks.lock_of(guest, seen)) is not None:
             found.locked[guest.id] = lock
@@ -178,9 +185,10 @@ def concerns(action: Action, guest: GuestId) -> bool:
     return action.subject == str(guest) or action.subject.startswith(f"{guest}:")
 
 
-def _first_effect(step: str, move: Move, guest: Guest) -> Action:
+def _first_effect(step: str, move: Move, guest: Guest, m: Maintenance) -> Action:
     """What must come first: a local ISO leaves its drive before its guest can leave the node."""
-    return next(iter(media.ejects_left(step, move, guest)), None) or actions.move(step, move, guest)
+    moved = actions.move(step, move, guest, limit_bytes_s(move, m))
+    return next(iter(media.ejects_left(step, move, guest)), None) or moved
 
 
 def _hopeless(step: str, action: Action, move: Move, guest: Guest, m: Maintenance) -> Blocker | None:

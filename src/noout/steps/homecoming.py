@@ -30,7 +30,7 @@ class Homecoming(Reconciler):
             return Blocked(blockers)
         todo = [move for move in (m.plan.returns if m.plan else ()) if _wanted(move, m, seen)]
         if todo:
-            return next_moves(self.name, todo, m, seen, m.plan.streams if m.plan else 1, self.rules)
+            return next_moves(self.name, todo, m, seen, self.rules)
         decision = canary.wait_for_answers(self.name, m, seen) or media.put_back(self.name, m, seen)
         if decision is not None:
             return decision
