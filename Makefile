@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help demo test test-fast test-real mutations crash-points bench-ceph lint format clean
+.PHONY: help demo test test-fast test-real mutations crash-points bench-ceph bench-plan lint format clean
 
 help:
 	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
@@ -11,6 +11,7 @@ help:
 	@echo "make crash-points  crash a run at every point there is, each alone: a quarter of an hour"
 	@echo "make mutations  break noout on purpose in every way listed, and see that a test notices each"
 	@echo "make bench-ceph  what noout saves on a real Ceph, with and without (some minutes; needs Debian's Ceph)"
+	@echo "make bench-plan  how good plans are, on clusters that can be emptied, beside others' (a quarter of an hour)"
 	@echo "make lint     ruff and mypy --strict"
 	@echo "make clean    remove .venv and caches"
 
@@ -52,6 +53,9 @@ mutations: .venv/.installed-dev
 
 bench-ceph: .venv/.installed-dev
 	@$(BIN)/python -m benchmarks.ceph_noout $(BENCH)
+
+bench-plan: .venv/.installed-dev
+	@$(BIN)/python -m benchmarks.plan $(BENCH)
 
 lint: .venv/.installed-dev
 	@$(BIN)/ruff check .
