@@ -18,6 +18,7 @@ _Liking = Callable[[Layout, Piece, int], float]
 _Places = dict[Piece, int]
 CONSTRUCTION_EFFORT = 600  # sets of leavers tried in one construction
 ROUND_EFFORT = 120  # the same in one round of ruining and recreating
+STALE_ROUNDS = 40  # rounds without a better way after which a complete placement is taken as it is
 PER_RESTART = 250  # the same, for each of the policy's restarts, in ruining and recreating
 
 
@@ -100,7 +101,11 @@ def _polish(layout: Layout, best: tuple[tuple[int, int], _Places] | None, effort
     chance = Random(len(layout.pieces))
     cost = _cost(layout)
     bound = _least_aside(layout)
+    stale = 0
     while effort > 0 and (best is None or best[0] > (0, bound)):
+        if best is not None and best[0][0] == 0 and stale >= STALE_ROUNDS:
+            break
+        stale += 1
         mark = layout.mark()
         search = Ejection(layout, PORTFOLIO[chance.choice((0, 1, 1))], ROUND_EFFORT)
         todo = _ruin(layout, chance)
@@ -115,7 +120,8 @@ def _polish(layout: Layout, best: tuple[tuple[int, int], _Places] | None, effort
             layout.back_to(mark)
             continue
         cost = now
-        best = _better(layout, best)
+        before, best = best, _better(layout, best)
+        stale = stale if best is before else 0
     layout.back_to(0)
     if best is not None:
         _restore(layout, best[1])

@@ -45,11 +45,22 @@ class Filter:
         self.online = {node.id.name for node in state.nodes if node.online and node.ha_state != "maintenance"}
         self._alike: dict[object, Targets] = {}
         self._starts: dict[object, frozenset[NodeId]] = {}
+        self._likes: dict[NodeId, tuple[object, ...]] = {node.id: self._like(node) for node in state.nodes}
+        self._classes: dict[tuple[object, ...], list[Node]] = {}  # nodes that differ in nothing that could matter
+        for node in self.nodes:
+            self._classes.setdefault(self._likes[node.id], []).append(node)
+
+    def _like(self, node: Node) -> tuple[object, ...]:
+        """All that ``_unreachable`` looks at in a node."""
+        return (node.online, self._unwell(node), self.reach[node.id], node.bridges, node.vlan_aware)
+
+    def _unwell(self, node: Node) -> bool:
+        return node.ha_state in {"maintenance", "fence", "gone", "unknown"} or node.id.name in self.requested
 
     def _reached(self, node: Node) -> frozenset[str]:
         rows = self.stores.get(node.id, {})
         down = {name for name, row in rows.items() if not row.available}
-        return (node.storages | rows.keys()) - down
+        return node.storages.union(rows) - down
 
     def of(self, guest: Guest, kind: MoveKind) -> Targets:
         """Where this guest may go, its own node excepted. Guests that differ in nothing that matters share it."""
@@ -67,7 +78,7 @@ class Filter:
             return None
         return (
             kind,
-            guest.node,
+            guest.node if kind is not None else self._likes[guest.node],
             tuple(dict.fromkeys(disk.storage for disk in guest.disks if disk.shared)),
             guest.bridges,
             tuple((nic.key, nic.bridge, nic.tag, nic.trunks) for nic in guest.nics),
@@ -110,7 +121,8 @@ class Filter:
         return found
 
     def _could_start(self, guest: Guest) -> frozenset[NodeId]:
-        usable = (node for node in self.nodes if self._unreachable(guest, node) is None)
+        alike = self._classes.values()
+        usable = [node for nodes in alike if self._unreachable(guest, nodes[0]) is None for node in nodes]
         strict = [dict(rule.nodes) for rule in self.rules.get(guest.id, []) if rule.strict]
         return frozenset(node.id for node in usable if all(node.id.name in classes for classes in strict))
 
@@ -133,7 +145,7 @@ class Filter:
     def _unreachable(self, guest: Guest, node: Node) -> str | None:
         if not node.online:
             return "is offline"
-        if node.ha_state in {"maintenance", "fence", "gone", "unknown"} or node.id.name in self.requested:
+        if self._unwell(node):
             return "is itself in maintenance or not well"
         home = self.by_id[guest.node]
         for disk in guest.disks:

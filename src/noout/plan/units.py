@@ -74,7 +74,9 @@ class Units:
                 each = head[each]
             return each
 
-        for rule in {rule.name: rule for each in by_id for rule in self.rules.get(each, ()) if _together(rule)}.values():
+        for rule in {
+            rule.name: rule for each in by_id for rule in self.rules.get(each, ()) if _together(rule)
+        }.values():
             members = sorted(rule.guests & by_id.keys())
             for first, second in itertools.pairwise(members):
                 if by_id[first].node == by_id[second].node:
