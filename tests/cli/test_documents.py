@@ -96,6 +96,40 @@ def test_text_fits_into_80_columns(noout: Noout) -> None:
         assert "\x1b" not in said.out, "no colours into a pipe"
 
 
+def test_every_node_one_after_the_other(noout: Noout) -> None:
+    document = json.loads(noout("plan", "--all", "--json").out)
+    fits(noout, "rolling", document)
+    rolling = document["rolling"]
+    assert [stage["number"] for stage in rolling["stages"]] == list(range(1, len(rolling["stages"]) + 1))
+    assert rolling["cost"]["moves"] < rolling["there_and_back"]["moves"]
+    said = noout("plan", "--all", "--hours", "2")
+    assert said.code == (3 if rolling["blocked"] else 0)
+    assert "last 2 h" in said.out and "Whose turn is when" in said.out
+    assert all(len(line.rstrip()) <= 80 for line in said.out.splitlines())
+
+
+def test_nodes_that_are_away_at_once(noout: Noout) -> None:
+    said = noout("plan", "pve2", "--with", "pve3", "--json")
+    document = json.loads(said.out)
+    fits(noout, "plans", document)
+    first, second = document["plans"]
+    assert [first["node"]["name"], second["node"]["name"]] == ["pve2", "pve3"]
+    assert said.code == 3, "two of four votes make no quorum"
+    assert {"cluster.quorum"} <= {each["code"] for each in first["blockers"]}
+    targets = {move["target"]["name"] for plan in document["plans"] for move in plan["moves"] if move["target"]}
+    assert not targets & {"pve2", "pve3"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(), ("pve3", "--all"), ("--all", "--with", "pve2"), ("pve3", "--hours", "2"), ("--all", "--runbook"),
+     ("--all", "--cluster", "nowhere"), ("pve3", "--with", "pve3")],
+)  # fmt: skip
+def test_a_plan_is_for_one_node_for_some_or_for_all(noout: Noout, command: tuple[str, ...]) -> None:
+    said = noout("plan", *command)
+    assert said.code == 2 and "Traceback" not in said.err
+
+
 def test_a_runbook_is_a_shell_script_of_commands_and_comments(noout: Noout) -> None:
     said = noout("plan", "pve3", "--runbook")
     assert said.code == 0

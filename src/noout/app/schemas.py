@@ -12,6 +12,7 @@ from noout.app.watcher import Health
 from noout.domain.journal import Event
 from noout.domain.maintenance import Maintenance, Plan
 from noout.domain.proposals import Proposal
+from noout.domain.rolling import Rolling
 from noout.domain.workorder import WorkOrder
 from noout.plan.outlook import Touched
 from noout.tell.report import Report
@@ -25,6 +26,20 @@ class PlanDocument:
     version: Literal[1]
     plan: Plan
     customers: tuple[Touched, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlansDocument:
+    format: Literal["noout.plans"]
+    version: Literal[1]
+    plans: tuple[Plan, ...]  # in the order in which they are carried out
+
+
+@dataclass(frozen=True)
+class RollingDocument:
+    format: Literal["noout.rolling"]
+    version: Literal[1]
+    rolling: Rolling
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,8 @@ SCHEMAS: dict[str, Any] = {
     "check": Diagnosis,
     "snapshot": Snapshot,
     "plan": PlanDocument,
+    "plans": PlansDocument,
+    "rolling": RollingDocument,
     "status": StatusDocument,
     "health": HealthDocument,
     "proposals": ProposalsDocument,

@@ -19,7 +19,6 @@ from noout.cli.options import (
     ConfigOption,
     ConsentOption,
     JsonOption,
-    NodeArgument,
     err,
     opened,
     out,
@@ -28,6 +27,7 @@ from noout.cli.options import (
     working,
 )
 from noout.cli.pictures import plan_picture
+from noout.cli.several import Which, plan_several
 from noout.cli.standing import by_hand, show_standing
 from noout.codec import encode
 from noout.codec import schema as schema_of
@@ -81,7 +81,27 @@ def write_file(text: str, output: Path) -> None:
 
 
 def plan(
-    node: NodeArgument,
+    node: Annotated[
+        str | None, typer.Argument(metavar="[NODE]", help="CLUSTER/NODE, or NODE alone where unique.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every node of a cluster, one after the other, with as few moves as can be.")
+    ] = False,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="NAME", help="With --all: which, where there are several.")
+    ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option("--hours", metavar="H", min=0, help="With --all: for the work on a node, else as configured."),
+    ] = None,
+    done: Annotated[
+        list[str] | None,
+        typer.Option("--done", metavar="NODE", help="With --all: its turn has been; may be repeated."),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="NODE", help="To be away at the same time as NODE; may be repeated."),
+    ] = None,
     snapshot: Annotated[
         Path | None, typer.Option("--snapshot", metavar="FILE", help="Plan on a snapshot instead of the live cluster.")
     ] = None,
@@ -95,9 +115,17 @@ def plan(
     consent: ConsentOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """How NODE can be emptied so that nobody notices; exit code 3 when it cannot, with the reasons."""
+    """How NODE can be emptied so that nobody notices; exit code 3 when it cannot, with the reasons.
+
+    With --all: in which order every node of a cluster can be, who moves when, and how often.
+    """
     if as_json and as_runbook:
         raise UsageError("--json and --runbook are two documents", remedy="ask for one of them")
+    which = Which(node, every, cluster, hours, tuple(beside or ()), tuple(done or ()))
+    if which.several(as_runbook):
+        plan_several(which, consent or [], snapshot, as_json, config)
+        return
+    assert node is not None
 
     async def live() -> Planned:
         async with opened(config) as found:

@@ -47,12 +47,14 @@ def make_rolling(
     policy: Policy,
     calendar: Calendar,
     crush_host: CrushHost = own_name,
+    done: frozenset[NodeId] = frozenset(),
 ) -> Rolling:
-    """Every node's turn, each a plan that holds in the state which the turns before it leave.
+    """Every node's turn, each a plan that holds in the state which the turns before it leave. ``done``: nodes whose
+    turn has been.
 
     A node whose plan has blockers is tried once more when all others are done, and then named. Deterministic.
     """
-    work = _Work(state, ceph, now, policy, calendar, crush_host)
+    work = _Work(state, ceph, now, policy, calendar, crush_host, done)
     work.run()
     stages = tuple(work.stages)
     return Rolling(
@@ -92,33 +94,51 @@ class _Work:
     policy: Policy
     calendar: Calendar
     crush_host: CrushHost
+    done: frozenset[NodeId]
     stages: list[Stage] = field(default_factory=list)
     blocked: list[Plan] = field(default_factory=list)
     moved: set[GuestId] = field(default_factory=set)
     seen: ClusterState = field(init=False)  # as it was observed
+    before: tuple[ClusterState, datetime, set[GuestId]] = field(init=False)  # before the latest turn
     at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         self.seen = self.state
         self.at = self.now
+        self.before = (self.state, self.at, set())
 
     def run(self) -> None:
-        todo = {node.id for node in self.state.nodes}
+        todo = {node.id for node in self.state.nodes} - self.done
         again: list[NodeId] = []
         while todo:
             node = self._next(todo)
             todo.discard(node)
-            plan = self.plan(node, last=not todo and not again)
+            plan = self.plan(node)
             if plan.feasible:
                 self._take(plan)
             else:
                 again.append(node)
         for node in again:
-            plan = self.plan(node, last=node == again[-1])
+            plan = self.plan(node)
             if plan.feasible:
                 self._take(plan)
             else:
                 self.blocked.append(plan)
+        self._refill()
+
+    def _refill(self) -> None:
+        """The node done last, whichever it came to be, is not left empty: its turn is planned with a way back."""
+        if len(self.stages) + len(self.done) < 2 or not self.stages:
+            return
+        after = self.state, self.at, self.moved
+        stage = self.stages.pop()
+        self.state, self.at, self.moved = self.before
+        plan = self.plan(stage.plan.node, refill=True)
+        if plan.feasible:
+            self._take(plan)
+        else:
+            self.stages.append(stage)
+            self.state, self.at, self.moved = after
 
     def _next(self, todo: set[NodeId]) -> NodeId:
         limits = limits_bytes(self.state, self.ceph, self.policy, self.crush_host)
@@ -127,17 +147,17 @@ class _Work:
         for guest in self.state.guests:
             count[guest.node] += holds_ram(guest)
         turns = [Turn(node, limits[node], taken[node], count[node], self._mates(node)) for node in sorted(limits)]
-        return next_turn(turns, frozenset(todo), first=not self.stages)
+        return next_turn(turns, frozenset(todo), first=not (self.stages or self.done))
 
     def _mates(self, node: NodeId) -> frozenset[NodeId]:
         return mates(node, self.policy.parts)
 
-    def plan(self, node: NodeId, *, last: bool) -> Plan:
+    def plan(self, node: NodeId, *, refill: bool = False) -> Plan:
         """This node's turn, in the state as it is by then."""
-        done = frozenset(stage.plan.node for stage in self.stages)
+        done = self.done | {stage.plan.node for stage in self.stages}
         return make_plan(
             self.state, self.ceph, node, now=self.now, policy=self.policy, crush_host=self.crush_host,
-            prefer=done - self._mates(node), staying=self._refilling(node) if last else nobody_returns,
+            prefer=done - self._mates(node), staying=self._refilling(node) if refill else nobody_returns,
         )  # fmt: skip
 
     def _refilling(self, node: NodeId) -> Callable[[Sequence[Move]], Mapping[GuestId, str]]:
@@ -173,6 +193,7 @@ class _Work:
                 lasts_s=round(lasts_s),
             )
         )
+        self.before = (self.state, self.at, set(self.moved))
         self.at = begins + timedelta(seconds=round(lasts_s))
         self.moved.update(going)
         self.state = carried_out(self.state, plan)

@@ -101,6 +101,22 @@ def test_a_node_that_cannot_be_done_is_named_and_the_others_go_on():
     assert not rolling.feasible
 
 
+def test_the_last_that_can_be_done_is_filled_again_also_where_others_cannot():
+    state = _even(5)
+    bound = replace(state.guests[0], local_resources=("usb0",))
+    rolling = _roll(replace(state, guests=(bound, *state.guests[1:])))
+    assert [plan.node.name for plan in rolling.blocked] == ["pve1"]
+    assert [stage.refill > 0 for stage in rolling.stages] == [False, False, False, True]
+
+
+def test_what_was_done_already_is_not_done_again_and_takes_the_next_nodes_guests():
+    state = _even(5)
+    first, *others = _roll(state).stages
+    later = _roll(carried_out(state, first.plan), done=frozenset({first.plan.node}))
+    assert [stage.plan.node for stage in later.stages] == [stage.plan.node for stage in others]
+    assert later.cost.moves - later.refill_moves == later.bound_moves == 20
+
+
 def test_without_quorum_to_lose_no_turn_can_be():
     rolling = _roll(_even(2, each=1))
     assert not rolling.stages
