@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,3 +88,30 @@ def test_what_makes_no_sense_over_ipmi_is_refused(board: dict[str, str], said: s
     cluster = {"entrypoints": ["https://pve1.example.net:8006"], "token_file": "t", "bmc": {"pve1": board}}
     with pytest.raises(UsageError, match=said):
         parse({"clusters": {"ams1": cluster}}, Path("noout.toml"))
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"alerts": {}}, "clusters.ams1.alerts: token_file must be set"),
+        ({"alerts": {"token": "x"}}, "clusters.ams1.alerts.token holds a secret"),
+        ({"alerts": {"token_file": "t", "kinds": {"OurFans": "fans"}}}, "alerts.kinds.OurFans"),
+        ({"prometheus": {"url": "http://prometheus:9090", "token_file": "t"}}, "must begin with https"),
+        ({"prometheus": {"url": "prometheus:9090"}}, "prometheus.url: must be a URL"),
+    ],
+)
+def test_sources_of_alerts_and_metrics_that_are_not_right_are_named(tables: dict[str, Any], said: str) -> None:
+    cluster = {"entrypoints": ["https://pve1.example.net:8006"], "token_file": "t", **tables}
+    with pytest.raises(UsageError, match=said):
+        parse({"clusters": {"ams1": cluster}}, Path("noout.toml"))
+
+
+def test_a_prometheus_without_a_login_may_be_asked_over_plain_http() -> None:
+    tables = {
+        "prometheus": {"url": "http://prometheus:9090", "nodes": {"192.0.2.13": "pve3"}},
+        "alerts": {"token_file": "t"},
+    }
+    cluster = {"entrypoints": ["https://pve1.example.net:8006"], "token_file": "t", **tables}
+    found = parse({"clusters": {"ams1": cluster}}, Path("noout.toml")).clusters["ams1"]
+    assert found.prometheus is not None
+    assert (found.prometheus.label, found.prometheus.nodes) == ("instance", {"192.0.2.13": "pve3"})

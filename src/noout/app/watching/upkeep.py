@@ -32,7 +32,7 @@ class Upkeep:
     sources: Mapping[NodeId, EventSource]
     destination: str
     clock: Clock
-    _contexts: dict[NodeId, str] = field(default_factory=dict)
+    _contexts: dict[NodeId, str] = field(default_factory=dict, repr=False)
     _nodes: dict[bytes, NodeId] = field(default_factory=dict)  # digest of a context -> whose it is
     _places: dict[NodeId, str] = field(default_factory=dict)
     _cannot: set[NodeId] = field(default_factory=set)
