@@ -1,7 +1,8 @@
 """Wear: a fan that turns ever so little slower, against its own baseline of three days in proportion to its peers.
 
 One-sided CUSUM on ln(speed / peers): what a block of ten minutes lies below the baseline, less a slack, adds up; what
-lies above takes away. A fan 15 % too slow is noticed within hours, one 6 % too slow within a day.
+lies above takes away. A fan 15 % too slow is noticed within three hours, one 10 % too slow
+within half a day.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Sequence
 
 from noout.watch.fan import Fan
 
-SLACK = 0.04  # ln: what heat, dust and a cleaning do to a healthy fan
+SLACK = 0.07  # ln: what heat, dust and a cleaning do to a healthy fan
 SLACK_SPREADS = 3.0
-DEGRADED_FROM = 1.2  # ln x blocks: 15 % for 100 minutes, 6 % for ten hours
+DEGRADED_FROM = 1.5  # ln x blocks: 15 % for three hours, 10 % for eight
 CLIP = 0.3  # one block counts no more than this
 CLEAR_BELOW = 0.2
 

@@ -38,7 +38,12 @@ class Fan:
     absent: int = 0  # polls in a row without a reading of it
     distrust: int = 0  # its next readings that are not believed
     standby: bool = False  # it stands still, as it does whenever so little is asked of the fans
+    stands: bool = False  # it stood still for a while in its first three days: it is one that stands by
+    stood_since: float = 0.0
+    bounds: tuple[float, float] | None = None  # of a fan without a limit: ``standby.bounds``
+    bounds_rows: int = -1  # how many rows it had when they were learned
     fresh_rows: int = 0  # rows since it was put in; its own baseline begins there
+    young: bool = False  # put in meanwhile; its baseline is not yet three days old
     deficit: float = 0.0  # the CUSUM of how far it is below its baseline [ln x blocks]
     surplus: float = 0.0
     deficit_since: float = 0.0
@@ -94,6 +99,6 @@ class Fan:
 
     def start_anew(self) -> None:
         """It was taken out, or another one put in: nothing of its proportion to the others is known any more."""
-        self.offset, self.fresh_rows = None, 0
+        self.offset, self.fresh_rows, self.young = None, 0, True
         self.deficit = self.surplus = 0.0
         self.degraded_since = None

@@ -28,6 +28,7 @@ HUNTING_FROM, HUNTING_OF_PEERS = 0.6, 0.8  # a reading below its limit, yet as i
 COLLAPSE = 2.0  # a fan that usually turns at this many times its limit does not get there by hunting
 AGREE = 1.18  # greatest proportion between the fans of a group in a poll that needs no closer look
 ODD = 0.2  # ln: a reading so far from its peers is out of line
+BOUNDS_EVERY = 36  # rows after which it is learned anew when a standby fan may stop
 FIRST_POLLS = 8  # before these nothing is known of the proportions between the fans
 ROWS_GROUPED, ROWS_KNOWN = 36, 144  # rows from which peers are told apart; from which they are taken as known
 LEARN_AT = (ROWS_GROUPED, ROWS_KNOWN, ROWS_MAX)
@@ -56,6 +57,7 @@ class FanWatch:
         self._gap_s = GAP_MIN_S
         self._steps: list[float] = []
         self._block: list[Sequence[float | None]] = []
+        self._before: Sequence[float | None] = ()  # the poll before this one
         self._block_until = -math.inf
 
     # --- what comes in ---
@@ -90,7 +92,7 @@ class FanWatch:
                 if least < floor or max(some) > AGREE * least or len(some) != len(members):
                     break
             else:
-                self._last = at
+                self._last, self._before = at, speeds
                 self.polls += 1
                 self._block.append(speeds)
                 return at >= self._block_until and self._end_block(at)
@@ -100,7 +102,7 @@ class FanWatch:
 
     def _look(self, at: float, speeds: Sequence[float | None]) -> bool:
         gap = self._is_gap(at)
-        self._last = at
+        before, self._last = self._signs(), at
         valid = {i: speed for i, speed in enumerate(speeds) if speed is not None}
         if not valid:
             self.silence(at, "the BMC gives no readings")
@@ -112,21 +114,29 @@ class FanWatch:
             self._distrust = AFTER_GAP
         if self._distrust:
             self._distrust -= 1
-            self.silent, self._alert = JUST_BACK, True
-            return True
+            changed, self.silent, self._alert = self.silent != JUST_BACK, JUST_BACK, True
+            return changed
         self.silent = ""
         self.polls += 1
         self._judge(at, self._present(valid))
+        self._before = speeds
         if self.polls == FIRST_POLLS and not self.learned_rows:
             self._learn_first()
-        if at >= self._block_until:
-            self._end_block(at)
+        sinking = at >= self._block_until and self._end_block(at)
         self._alert = (
             self.polls < FIRST_POLLS
             or bool(self.common)
             or any(fan.open or fan.run or fan.absent or fan.distrust or fan.standby for fan in self.fans)
         )
-        return True
+        return sinking or self._signs() != before
+
+    def _signs(self) -> tuple[object, ...]:
+        """What a verdict depends on, as far as a single poll can change it."""
+        return (
+            self.silent,
+            len(self.common),
+            *((fan.run, len(fan.low), fan.open, fan.absent > 0, fan.standby, fan.odd) for fan in self.fans),
+        )
 
     def _is_gap(self, at: float) -> bool:
         """Whether polls are missing before this one. A new rhythm is taken up after three equal steps."""
@@ -175,7 +185,10 @@ class FanWatch:
                 (hunting if slow and alike and not still and not by_peers else low).append(i)
             elif apart is not None and abs(apart) > ODD and self._known(fan):
                 odd[i] = apart
-        low = [i for i in low if not self._stands_by(i, speeds)]
+        still_now = [i for i in low if speeds[i] == 0 and not self.fans[i].limit]
+        low = [i for i in low if not self._stands_by(i, at, speeds, still_now)]
+        for i in speeds.keys() - set(still_now):
+            self.fans[i].standby = False
         if len(low) > 1 and 2 * len(low) >= len(speeds):
             self.common.append(at)
             del self.common[1:-100]
@@ -208,34 +221,57 @@ class FanWatch:
     def _apart(self, i: int, speeds: dict[int, float]) -> float | None:
         """ln of a fan's speed in proportion to what its turning peers say; None without peers, -9 if it stands still.
 
-        A fan that is usually slower than its peers may be so; one that is usually faster gets no allowance.
+        A BMC reads its sensors one after the other and fans take seconds to follow: what the peers said a poll ago
+        is as good as what they say now, and the nearer of the two counts.
         """
+        if self.polls <= FIRST_POLLS:
+            return None
         group = next(some for some in self.groups if i in some)
-        own = self.fans[i].offset
-        others = [speeds[j] * math.exp(-(self.fans[j].offset or 0.0)) for j in group if j != i and j in speeds]
-        middle = median(others) if others else 0.0
-        if middle <= 0 or self.polls <= FIRST_POLLS:
+        others = [(math.exp(-(self.fans[j].offset or 0.0)), j) for j in group if j != i]
+        now = median([speeds[j] * k for k, j in others if j in speeds] or [0.0])
+        before = self._before
+        past = median([value * k for k, j in others if j < len(before) and (value := before[j]) is not None] or [now])
+        if now <= 0:
             return None
         if speeds[i] <= 0:
             return -9.0
-        return math.log(speeds[i] / middle) - (own or 0.0)
+        own = math.log(speeds[i]) - (self.fans[i].offset or 0.0)
+        apart = [own - math.log(each) for each in (now, past) if each > 0]
+        return 0.0 if min(apart) <= 0 <= max(apart) else min(apart, key=abs)
 
-    def _stands_by(self, i: int, speeds: dict[int, float]) -> bool:
-        """Whether this fan stands still because so little is asked of the fans (``standby.py``)."""
+    def _stands_by(self, i: int, at: float, speeds: dict[int, float], still: list[int]) -> bool:
+        """Whether a fan that stands still may do so: its BMC gives no limit and finds nothing wrong, and it was never
+        seen turning, or is known to stand at times, or is not known yet; or others like it stopped with it; or less
+        is asked of the fans than mostly while it turned (``standby.py``)."""
         fan = self.fans[i]
         if fan.limit > 0 or speeds[i] > 0:
             fan.standby = False
             return False
+        young = len(self.rows) < ROWS_MAX
+        if not fan.standby:
+            fan.stood_since = at
+        elif young and at - fan.stood_since >= BLOCK_S:
+            fan.stands = True
         others = [speed for j, speed in speeds.items() if j != i and speed > 0]
-        if not others:
-            return False
-        recent = [[math.log(s) if s else None for s in poll] for poll in self._block] if len(self.rows) < 3 else []
-        fan.standby = standby.stands_by(
-            i, math.log(median(others)), fan.standby or not fan.turned, [*self.rows.latest(), *recent]
+        fan.standby = (
+            not fan.turned
+            or young
+            or fan.stands
+            or len(still) > 1
+            or (fan.standby and any(self.fans[j].standby for j in still if j != i))
+            or self._little_asked(i, others)
         )
         if fan.standby:
             fan.run = 0
         return fan.standby
+
+    def _little_asked(self, i: int, others: list[float]) -> bool:
+        fan = self.fans[i]
+        if fan.bounds_rows < 0 or fan.fresh_rows - fan.bounds_rows >= BOUNDS_EVERY:
+            fan.bounds, fan.bounds_rows = standby.bounds(i, self.rows.latest()), fan.fresh_rows
+        if fan.bounds is None or not others:
+            return False
+        return math.log(median(others)) <= fan.bounds[fan.standby]
 
     # --- blocks of ten minutes ---
 
@@ -275,8 +311,9 @@ class FanWatch:
                 if fan.deficit >= baseline.DEGRADED_FROM / 3:
                     sinking.append(i)
         for i, fan in enumerate(self.fans):
-            if fan.offset is None and fan.fresh_rows >= ROWS_GROUPED:
+            if (fan.offset is None and fan.fresh_rows >= ROWS_GROUPED) or (fan.young and fan.fresh_rows >= ROWS_MAX):
                 self._learn_one(i)
+                fan.young = fan.fresh_rows < ROWS_MAX
         if len(sinking) > 1 and any(self.fans[i].degraded_since is not None for i in sinking):
             self._learn(len(self.rows))  # several at once: they are not worn, they are others' peers
             for fan in self.fans:

@@ -58,9 +58,8 @@ def crossing(entry: LogEntry, names: Sequence[str]) -> Crossing | None:
     return _crossing(sensor, entry) if sensor in names else None
 
 
-def fan_sensors(states: Sequence[HardwareState]) -> set[str]:
+def fan_sensors(entries: Iterable[LogEntry]) -> set[str]:
     """Sensors that the log itself says are fans: for a BMC whose readings are not to be had."""
-    entries = (entry for state in states for entry in state.log)
     return {e.sensor.strip() for e in entries if "fan" in f"{e.sensor} {e.message}".lower()} - {""}
 
 

@@ -23,7 +23,7 @@ KEPT = timedelta(days=14)  # older episodes weigh nothing
 ENTRIES_MAX = 2000  # of the log, the latest: ten thousand at once are a sick BMC, not evidence
 KEPT_ALERTS = 200
 _FOREVER = datetime.max.replace(tzinfo=UTC)
-OF_PERCENT = 1.0  # the limit of a fan that tells percent only and is reported as failed
+OF_NO_LIMIT = 1.0  # the limit of a fan without one that its BMC reports as failed: it is none that stands by
 
 
 class NodeWatch:
@@ -59,11 +59,12 @@ class NodeWatch:
         if self.latest is not None and state.at <= self.latest.at:
             return False
         self.latest = state
-        self._power(state)
+        if state.reachable:
+            self.power(state.at, state.power not in {Power.OFF, Power.CHANGING})
         changed = self._fans(state)
         self.parts.feed(state)
         if state.log and state.reachable:
-            changed = self._log(state) or changed
+            changed = self.heard(state.log, state.at) or changed
         for alert in state.alerts:
             self.alerts[alert.id] = alert
         if len(self.alerts) > KEPT_ALERTS:
@@ -78,10 +79,8 @@ class NodeWatch:
             if reading.kind is not SensorKind.FAN or not reading.present:
                 continue
             listed = True
-            place = self._places.get(reading.sensor)
-            if place is None:
-                place = self._places[reading.sensor] = self.fans.add(reading.sensor)
-                self._crossings = None
+            place = self.place(reading.sensor)
+            if place == len(values):
                 values.append(None)
             values[place] = self._speed(place, reading)
         if not state.reachable:
@@ -102,37 +101,49 @@ class NodeWatch:
         value, limit, most = reading.value, reading.lower_critical, RPM_MAX
         if limit is not None and 0 < limit < most:
             self.fans.limit(place, limit)
+        if reading.health == "Critical" and not limit:
+            self.fans.limit(place, OF_NO_LIMIT)
         if reading.unit is Unit.PERCENT:
             most = 100.0
             if reading.health == "Critical":
-                self.fans.limit(place, limit or OF_PERCENT)
                 return 0.0
         elif reading.unit is not Unit.RPM:
             return None
         return float(value) if value is not None and math.isfinite(value) and 0 <= value <= most else None
 
-    def _power(self, state: HardwareState) -> None:
+    def power(self, at: datetime, on: bool) -> None:
         """Stretches seen off, with the spin-up that follows: what the log says of fans then is no evidence."""
-        if not state.reachable:
-            return
-        if state.power in {Power.OFF, Power.CHANGING}:
+        if not on:
             if self._off_since is None:
-                self._off_since, self._crossings = self._answered or state.at, None
+                self._off_since, self._crossings = self._answered or at, None
         elif self._off_since is not None:
-            self._off.append((self._off_since, state.at + timedelta(seconds=GAP_MIN_S)))
+            self._off.append((self._off_since, at + timedelta(seconds=GAP_MIN_S)))
             self._off_since, self._crossings = None, None
             del self._off[:-50]
-        self._answered = state.at
+        self._answered = at
 
-    def _log(self, state: HardwareState) -> bool:
-        fresh = [e for e in state.log if (e.id, e.at, e.message) not in self._entries and timely(e, state.at)]
+    @property
+    def on(self) -> bool:
+        """Whether the node was on when its BMC last said."""
+        return self._off_since is None
+
+    def place(self, fan: str) -> int:
+        """Where a fan is in what ``fans`` is fed; one that was never listed gets a place."""
+        if fan not in self._places:
+            self._places[fan] = self.fans.add(fan)
+            self._crossings = None
+        return self._places[fan]
+
+    def heard(self, log: Sequence[LogEntry], at: datetime) -> bool:
+        """Entries of the BMC's log, read at ``at``; True when one of them is new."""
+        fresh = [e for e in log if (e.id, e.at, e.message) not in self._entries and timely(e, at)]
         if not fresh:
             return False
         self._entries |= {(e.id, e.at, e.message): e for e in fresh}
-        if len(self._entries) > ENTRIES_MAX or min(e.at for e in self._entries.values()) < state.at - KEPT:
+        if len(self._entries) > ENTRIES_MAX or min(e.at for e in self._entries.values()) < at - KEPT:
             latest = sorted(self._entries.items(), key=lambda each: each[1].at)[-ENTRIES_MAX:]
-            self._entries = {key: e for key, e in latest if e.at >= state.at - KEPT}
-        self._logged |= fan_sensors([state])
+            self._entries = {key: e for key, e in latest if e.at >= at - KEPT}
+        self._logged |= fan_sensors(fresh)
         self._crossings = None
         return True
 

@@ -11,18 +11,18 @@ from statistics import median
 
 STOPS_BELOW = 0.25  # it may stop while the others are slower than in this share of the time that it turned
 TURNS_ABOVE = 0.9  # it should turn when they are faster than in this share of it
+MARGIN = 0.02  # ln: as a fan that never varies has no slower and faster
 
 
-def stands_by(fan: int, demand: float, so_far: bool, rows: Sequence[Sequence[float | None]]) -> bool:
-    """Whether a fan without a limit that stands still may do so. ``demand``: ln of its turning neighbours' median
-    speed now; ``so_far``: whether it was standing by until now; ``rows``: ln(speed) of all fans over time."""
+def bounds(fan: int, rows: Sequence[Sequence[float | None]]) -> tuple[float, float] | None:
+    """ln of the neighbours' speed below which this fan may stop, and above which it should turn; None while it was
+    never seen turning. ``rows``: ln(speed) of all fans over time, None where one stood still."""
     turning = sorted(
         median(others)
         for row in rows
         if row[fan] is not None and (others := [level for i, level in enumerate(row) if i != fan and level is not None])
     )
     if not turning:
-        return so_far
-    share = TURNS_ABOVE if so_far else STOPS_BELOW
-    bound = turning[min(len(turning) - 1, int(share * len(turning)))]
-    return demand <= bound - (0.0 if so_far else 0.02)
+        return None
+    stops, turns = (turning[min(len(turning) - 1, int(share * len(turning)))] for share in (STOPS_BELOW, TURNS_ABOVE))
+    return stops - MARGIN, turns

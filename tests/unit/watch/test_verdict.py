@@ -151,10 +151,12 @@ def test_a_log_with_a_broken_clock_or_a_flood_proposes_nothing():
     assert propose(PVE3, judge(states, after(1800))) is None
 
 
-def test_percent_only_fans_are_compared_with_their_peers():
+def test_a_percent_only_fan_is_failed_when_its_bmc_says_so():
     def at(i: int):
-        values = {n: 30.0 for n in FANS} | ({"FAN2A": 0.0} if i >= 40 else {})
-        return tuple(fan(n, v, limit=None, unit=Unit.PERCENT) for n, v in values.items())
+        fans = {n: fan(n, 30.0, limit=None, unit=Unit.PERCENT) for n in FANS}
+        if i >= 40:  # percent is what is asked of a fan: that it fails is in its health
+            fans["FAN2A"] = replace(fans["FAN2A"], health="Critical")
+        return tuple(fans.values())
 
     verdicts = judge([poll(60 * i, readings=at(i)) for i in range(50)], after(3000))
     assert [v.sensor for v in verdicts if v.condition is Condition.FAILED] == ["FAN2A"]
