@@ -129,17 +129,18 @@ def ha_static(instance: Instance) -> Proposal:
     return ha(instance, _static)
 
 
-def _static(board: Board, guest: Guest, nodes: Sequence[NodeId]) -> NodeId:
+def _static(board: Board, guest: Guest, allowed: Sequence[NodeId]) -> NodeId:
+    nodes = board.targets  # all are looked at, whether or not a rule allows them
     has = {node.id: node for node in board.instance.state.nodes}
     rows: list[list[float]] = []
     for target in nodes:
         cpu, memory = [], []
         for node in nodes:
             more = node == target
-            taken = has[node].ram_bytes - board.free[node] + (guest.ram_bytes if more else 0)
+            taken = board.instance.limits[node] - board.free[node] + (guest.ram_bytes if more else 0)
             memory.append(taken / has[node].ram_bytes)
             cpu.append((board.cpus[node] + (guest.cpus if more else 0)) / has[node].cpus)
-        rows.append([_square(cpu), max(cpu), _square(memory), max(memory)])
+        rows.append([1 + each for each in (_square(cpu), max(cpu), _square(memory), max(memory))])
     columns = list(zip(*rows, strict=True))
     norms = [math.sqrt(sum(each * each for each in column)) or 1.0 for column in columns]
     weighted = [[w * v / n for w, v, n in zip(WEIGHTS.values(), row, norms, strict=True)] for row in rows]
@@ -150,7 +151,8 @@ def _static(board: Board, guest: Guest, nodes: Sequence[NodeId]) -> NodeId:
         far, near = math.dist(row, worst), math.dist(row, best)
         return far / (far + near) if far + near else 0.0
 
-    return max(zip(nodes, weighted, strict=True), key=lambda each: (nearness(each[1]), each[0]))[0]
+    scores = {node: nearness(row) for node, row in zip(nodes, weighted, strict=True)}
+    return max(allowed, key=lambda node: (scores[node], node))
 
 
 def _square(values: Sequence[float]) -> float:
