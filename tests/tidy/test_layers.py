@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "steps": {"steps", "watch", "plan", "witness", "tell", "ports"} | EVERYWHERE,
     "run": {"run", "steps", "watch", "plan", "witness", "tell", "ports"} | EVERYWHERE,
     "adapters": {"adapters", "watch", "plan", "witness", "tell", "ports", "run"} | EVERYWHERE,
-    "app": {"app", "adapters", "run", "steps", "watch", "plan", "witness", "tell", "ports", "settings"} | EVERYWHERE,
+    "app": {"app", "adapters", "run", "steps", "watch", "plan", "witness", "tell", "ports", "settings", "settings_kinds"} | EVERYWHERE,
     "web": {"web", "app", "watch", "plan", "witness", "tell", "ports", "settings"} | EVERYWHERE,
     "cli": {"cli", "web", "app", "lab", "plan", "watch", "witness", "tell", "ports", "settings"} | EVERYWHERE,
     "lab": {"lab"},
