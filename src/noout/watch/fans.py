@@ -11,8 +11,9 @@ low at once tells of something they share, not of each fan.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import Any
 
 from noout.watch import baseline, standby
 from noout.watch.fan import Fan
@@ -33,6 +34,9 @@ FIRST_POLLS = 8  # before these nothing is known of the proportions between the 
 ROWS_GROUPED, ROWS_KNOWN = 36, 144  # rows from which peers are told apart; from which they are taken as known
 LEARN_AT = (ROWS_GROUPED, ROWS_KNOWN, ROWS_MAX)
 JUST_BACK = "it has only just answered again"
+
+
+_KEPT = ("silent", "polls", "common", "common_low", "learned_rows", "groups", "_distrust", "_gap_s", "_steps")
 
 
 class FanWatch:
@@ -97,6 +101,21 @@ class FanWatch:
                 self._block.append(speeds)
                 return at >= self._block_until and self._end_block(at)
         return self._look(at, speeds)
+
+    def state(self) -> dict[str, Any]:
+        """What ``memory.py`` keeps of this class itself, beside its fans and rows."""
+        kept: dict[str, Any] = {name: getattr(self, name) for name in _KEPT}
+        return kept | {"last": None if math.isinf(self._last) else self._last, "block": [list(b) for b in self._block]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for name in _KEPT:
+            setattr(self, name, list(state[name]) if isinstance(state[name], list) else state[name])
+        self.groups = tuple(tuple(group) for group in state["groups"])
+        self._last = -math.inf if state["last"] is None else float(state["last"])
+        self._block = [list(poll) for poll in state["block"]]
+        if len(self.rows.kept) % max(1, len(self.fans)):
+            raise ValueError("rows and fans do not fit")
+        self._prepare()
 
     # --- the closer look ---
 

@@ -7,8 +7,9 @@ minute need a fraction of a core. It is pure: its clock is the polls' own.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from noout.domain.cluster import NodeId
 from noout.domain.hardware import Alert, Episode, HardwareState, LogEntry, Power, Reading, SensorKind, Unit
@@ -35,6 +36,7 @@ class NodeWatch:
         self.parts = Parts()
         self.alerts: dict[str, Alert] = {}
         self.latest: HardwareState | None = None
+        self.fed_at: datetime | None = None  # when the latest poll was; polls from before are left out
         self._places: dict[str, int] = {}
         self._logged: set[str] = set()  # fans that only the log knows
         self._entries: dict[tuple[str, datetime, str], LogEntry] = {}
@@ -56,9 +58,9 @@ class NodeWatch:
 
     def feed(self, state: HardwareState) -> bool:
         """One poll, later than all before (others are left out); True when a verdict may have changed."""
-        if self.latest is not None and state.at <= self.latest.at:
+        if self.fed_at is not None and state.at <= self.fed_at:
             return False
-        self.latest = state
+        self.latest, self.fed_at = state, state.at
         if state.reachable:
             self.power(state.at, state.power not in {Power.OFF, Power.CHANGING})
         changed = self._fans(state)
@@ -148,6 +150,31 @@ class NodeWatch:
         return True
 
     # --- what is known ---
+
+    def telling(self) -> list[LogEntry]:
+        """The entries that say something of a fan."""
+        names = sorted(self.fan_names, key=len, reverse=True)
+        return [entry for entry in self._entries.values() if crossing(entry, names) is not None]
+
+    def state(self) -> dict[str, Any]:
+        """What ``memory.py`` keeps of this class itself."""
+        return {
+            "logged": sorted(self._logged),
+            "off": [[since.isoformat(), until.isoformat()] for since, until in self._off],
+            "off_since": None if self._off_since is None else self._off_since.isoformat(),
+            "answered": None if self._answered is None else self._answered.isoformat(),
+            "on": self.parts.on,
+        }
+
+    def restore(self, state: Mapping[str, Any], entries: Sequence[LogEntry]) -> None:
+        read = datetime.fromisoformat
+        self._logged = set(state["logged"])
+        self._off = [(read(since), read(until)) for since, until in state["off"]]
+        self._off_since = None if state["off_since"] is None else read(state["off_since"])
+        self._answered = None if state["answered"] is None else read(state["answered"])
+        self.parts.on = bool(state["on"])
+        self._entries = {(e.id, e.at, e.message): e for e in entries}
+        self._crossings = None
 
     def crossings(self) -> dict[str, list[Crossing]]:
         """What the log says of each fan, oldest first, without what it says of all together or of a node that is
