@@ -88,6 +88,14 @@ class NodeSettings(_Table):
     switch: str = ""
 
 
+class NetworkSettings(_Table):
+    """The network of the cluster's migrations, where it is not as it is seen, or as is assumed."""
+
+    nic_gbit: float = Field(default=10, gt=0)  # a node's link
+    encrypted: bool | None = None
+    shared: bool | None = None  # with Ceph or corosync
+
+
 class ClusterSettings(_Table):
     entrypoints: list[HttpsUrl] = Field(min_length=1)
     token_file: Path | None = None
@@ -101,6 +109,7 @@ class ClusterSettings(_Table):
     ca: Path | None = None
     shell: ShellSettings | None = None
     ceph: CephSettings = CephSettings()
+    network: NetworkSettings = NetworkSettings()
     bmc: dict[str, BmcSettings] = {}
     alerts: AlertSettings | None = None
     prometheus: PrometheusSettings | None = None
@@ -127,7 +136,9 @@ class ProbeSettings(_Table):
 
 
 class PolicySettings(_Table):
-    streams: int = Field(default=2, ge=1, le=8)
+    streams: int = Field(default=8, ge=1, le=32)
+    network_share: float = Field(default=0.5, gt=0, le=1)
+    slow_wait_s: float = Field(default=900, ge=0)
     os_reserve_gib: float = Field(default=8, ge=0)
     osd_reserve_gib: float = Field(default=4, ge=0)
     relocate_tag: str = "relocate-ok"

@@ -65,7 +65,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
             ceph,
             node,
             now=now,
-            policy=found.policy,
+            policy=found.policy_for(cluster.name),
             parent=parent,
             avoid=avoid,
             crush_host=found.crush_host,
@@ -111,7 +111,13 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         accept=accept,
         silent=silent,
         answered=answered,
-        rules=Rules(found.policy.lock_wait_s, chosen.canary, chosen.hold_limit_h * 3600, chosen.cluster_noout),
+        rules=Rules(
+            found.policy.lock_wait_s,
+            chosen.canary,
+            chosen.hold_limit_h * 3600,
+            chosen.cluster_noout,
+            chosen.slow_wait_s,
+        ),
         frozen=frozen,
         page=partial(page, found),
         inventory=comeback.before,
@@ -180,7 +186,7 @@ class Carrier:
 
     async def begin(self, maintenance: str) -> None:
         """Start (or take up again) one run; its witness asks before the run's first effect."""
-        if maintenance not in self.tasks:
+        if maintenance not in self.tasks or self.tasks[maintenance].done():  # done: it was taken up again
             state = await self.found.known.get(maintenance)
             self.witnesses[maintenance] = self._witness(state)
             self.tasks[maintenance] = asyncio.create_task(self._beside(maintenance))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,7 +32,7 @@ from noout.domain.customers import Customer
 from noout.domain.errors import Broken, UsageError
 from noout.domain.workorder import Location
 from noout.plan.groups import PARTS, Part
-from noout.plan.policy import GIB, Policy
+from noout.plan.policy import GBIT_BYTES_S, GIB, Policy
 from noout.ports import (
     Bmc,
     CephCluster,
@@ -99,6 +99,15 @@ class Installation:
             )
         return self.bmcs[node]
 
+    def policy_for(self, cluster: str) -> Policy:
+        """The policy, with what the configuration says of this cluster's network of migrations."""
+        known = self.settings.clusters.get(cluster)
+        if known is None:
+            return self.policy
+        network = known.network
+        rate = network.nic_gbit * GBIT_BYTES_S
+        return replace(self.policy, nic_bytes_s=rate, encrypted=network.encrypted, shared=network.shared)
+
     def crush_host(self, node: NodeId) -> str | None:
         """The CRUSH host of a node: its own name unless the configuration says otherwise; None without Ceph."""
         if node.cluster not in self.cephs:
@@ -134,6 +143,7 @@ def policy_of(settings: Settings) -> Policy:
     chosen = settings.policy
     return Policy(
         streams=chosen.streams,
+        network_share=chosen.network_share,
         os_reserve_bytes=int(chosen.os_reserve_gib * GIB),
         osd_reserve_bytes=int(chosen.osd_reserve_gib * GIB),
         relocate_tag=chosen.relocate_tag,

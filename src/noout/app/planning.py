@@ -44,7 +44,7 @@ async def look_and_plan(found: Installation, node: NodeId, consents: Sequence[st
     cluster = await found.hypervisor(node).observe()
     known = found.cephs.get(node.cluster)
     ceph = await known.observe() if known is not None else None
-    policy = agreeing(found.policy, cluster, consents)
+    policy = agreeing(found.policy_for(node.cluster), cluster, consents)
     plan = make_plan(cluster, ceph, node, now=found.clock.now(), policy=policy, crush_host=found.crush_host)
     accepted = found.settings.clusters[node.cluster].accept_version
     if (caution := version_caution(cluster, accepted)) is not None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, NodeLoad, Plan
+from noout.plan.remaining import at_pace, pace
 from noout.steps import actions
 from noout.steps.flights import MOVE_VERBS
 from noout.steps.whereabouts import away, homes
@@ -16,6 +17,7 @@ def keeping_what_is_done(new: Plan, m: Maintenance) -> Plan:
     if m.plan is None:
         return new
     down = {GuestId.parse(own.subject) for own in m.owned if own.kind == "guest-down"}
+    new = at_pace(new, pace(new, m.moved))
     return replace(
         new,
         moves=tuple(move for move in new.moves if move.guest not in down),

@@ -89,7 +89,7 @@ def moved(m: Maintenance, pending: Pending, verdict: Verified, seen: Observation
     known = seen.cluster.guest(guest)
     name = str(args.get("name") or (known.name if known else guest))
     target = args.get("target")
-    blackout = verdict.evidence.get("blackout_ms")
+    blackout, rate = verdict.evidence.get("blackout_ms"), verdict.evidence.get("rate_bytes_s")
     return Moved(
         guest=guest,
         name=name,
@@ -101,4 +101,5 @@ def moved(m: Maintenance, pending: Pending, verdict: Verified, seen: Observation
         blackout_ms=int(blackout) if isinstance(blackout, int | float) else None,
         homeward=bool(args.get("homeward", pending.action.verb == "start-guest" or pending.action.step == "return")),
         arrived=str(verdict.evidence.get("arrived", "")),
+        rate_bytes_s=float(rate) if isinstance(rate, int | float) else None,
     )

@@ -82,6 +82,7 @@ def _arrived(pending: Pending, seen: Observation, guest: Guest, otherwise: str =
     with the move: a guest that is paused over there must come home all the same."""
     progress = seen.progress.get(guest.id)
     evidence: dict[str, Json] = {"blackout_ms": progress.blackout_ms if progress else None}
+    evidence |= {"rate_bytes_s": progress.rate_bytes_s} if progress and progress.rate_bytes_s else {}
     if pending.action.args.get("running") and guest.status is not GuestStatus.RUNNING:
         expected_s = float(pending.action.args.get("expected_s") or 0.0)
         # The time counts from the asking: a long copy must leave as much time for settling as a short one.

@@ -146,7 +146,7 @@ async def _plans(
         if only and node.id not in only:
             continue
         try:
-            plans[node.id] = make_plan(state, ceph, node.id, now=found.clock.now(), policy=found.policy)
+            plans[node.id] = make_plan(state, ceph, node.id, now=found.clock.now(), policy=found.policy_for(state.name))
         except NooutError as error:
             plans[node.id] = _trouble(error)
         await asyncio.sleep(0)  # a plan is a second's computing on a large cluster: let the others breathe
