@@ -147,6 +147,7 @@ class PolicySettings(_Table):
     tolerant_tag: str = "tolerant"
     eject_isos: str = Field(default="ask", pattern="^(ask|eject)$")
     lock_wait_s: float = Field(default=3600, ge=0)
+    cpu_ratio: float = Field(default=0.8, gt=0)
     canary: Literal["return", "wait"] = "return"
     soak_s: float = Field(default=600, gt=0)
     soak_share: float = Field(default=0, ge=0, lt=1)

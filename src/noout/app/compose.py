@@ -152,6 +152,7 @@ def policy_of(settings: Settings) -> Policy:
         tolerant_tag=chosen.tolerant_tag,
         eject_isos=chosen.eject_isos,
         lock_wait_s=chosen.lock_wait_s,
+        cpu_ratio=chosen.cpu_ratio,
         noout_guests=frozenset(GuestId.parse(each) for each in settings.self.guests),
         parts=parts_of(settings),
         machine_uuid=machine_uuid(),

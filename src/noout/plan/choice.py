@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from noout.domain.cluster import Guest, NodeId
 from noout.domain.maintenance import MoveKind
+from noout.plan.improve import Improvement
 from noout.plan.layout import NOWHERE, Layout, Unit
 from noout.plan.movability import WayOut
 from noout.plan.placement import make_room, place
@@ -57,6 +58,7 @@ def choose_targets(outs: Sequence[WayOut], units: Units, limits: Mapping[NodeId,
     # Beyond that third parties change nothing: the sum does not fit.
     if any(piece.at == NOWHERE for piece in layout.pieces) and left <= room:
         make_room(layout, units.policy.restarts)
+    Improvement(layout, spare, _cpu_limits(layout, units)).run()
     order = layout.in_order()
     assert order is not None, "only layouts with an order are kept"
     return Choice(
@@ -65,3 +67,9 @@ def choose_targets(outs: Sequence[WayOut], units: Units, limits: Mapping[NodeId,
         layout=layout,
         spare=spare,
     )
+
+
+def _cpu_limits(layout: Layout, units: Units) -> list[float | None]:
+    """Cores in use that each node may have, by place."""
+    cores = {node.id: node.cpus for node in units.state.nodes}
+    return [units.policy.cpu_ratio * cores[node] or None for node in layout.nodes]

@@ -12,15 +12,16 @@ from types import MappingProxyType
 
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
-from noout.domain.maintenance import Move, MoveKind, NodeLoad, Plan
+from noout.domain.maintenance import Move, MoveKind, Plan
 from noout.domain.reasons import Blocker, Caution
 from noout.plan import network, own
-from noout.plan.capacity import CrushHost, holds_ram, limits_bytes, own_name, reserve_bytes, taken_bytes
+from noout.plan.capacity import CrushHost, limits_bytes, own_name
 from noout.plan.choice import Choice, choose_targets
 from noout.plan.forecast import forecast, mirrored
 from noout.plan.groups import away_from, shared_parts
 from noout.plan.layout import Unit
 from noout.plan.lint import lint
+from noout.plan.loads import loads, no_spare, tight
 from noout.plan.movability import WayOut, may_be_shut_down
 from noout.plan.policy import Policy
 from noout.plan.returns import unwanted, way_home
@@ -91,14 +92,17 @@ def make_plan(
     stopped = tuple(u for u in choice.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
     stuck = tuple(u for u in choice.left_over if u not in stopped)
     moves = [*_moves(task, choice, filter), *_shutdowns(task, outs, stopped)]
-    after = dict(task.where) | {move.guest: move.target for move in moves if move.target is not None}
-    free = _free(task, after, {move.guest for move in moves if move.kind is MoveKind.SHUTDOWN})
+    moved = {move.guest: move.target for move in moves if move.target is not None}
+    down = {move.guest for move in moves if move.kind is MoveKind.SHUTDOWN}
+    carried = loads(state, moved, down, policy, ceph, crush_host)
     survives = choice.survives() if not stuck else None
     home = way_home(state, moves, limits, policy, staying(moves))
     blockers = unknown + [reason for reason in reasons if isinstance(reason, Blocker)]
     blockers += [blocker for out in outs for blocker in out.blockers]
     blockers += [no_room(unit, choice.layout, policy) for unit in stuck]
-    cautions = [*_known(reasons, outs), *_cautions(task, moves, survives), *unwanted(home.stays)]
+    cautions = [*_known(reasons, outs), *_cautions(task, moves), *unwanted(home.stays), *tight(carried, node, policy)]
+    if survives is False:
+        cautions.append(no_spare(choice, node, state.name))
     if (said := network.caution(asked, state, ceph)) is not None and any(move.wire_bytes for move in moves):
         cautions.append(said)
     bound, estimate = bound_and_estimate(moves, node, guests, policy)
@@ -112,7 +116,7 @@ def make_plan(
         returns=timed(home.moves, policy),
         blockers=tuple(blockers),
         cautions=tuple(cautions),
-        loads=_loads(task, ceph, free, crush_host),
+        loads=carried,
         lower_bound_s=bound,
         estimate_s=estimate,
         survives_another_node=survives,
@@ -229,37 +233,13 @@ def _shutdowns(task: _Task, outs: Sequence[WayOut], stopped: Sequence[Unit]) -> 
     ]
 
 
-def _free(task: _Task, after: Mapping[GuestId, NodeId], down: set[GuestId]) -> dict[NodeId, int]:
-    free = dict(task.limits)
-    for guest in task.state.guests:
-        if holds_ram(guest) and guest.id not in down:
-            free[after[guest.id]] -= guest.ram_bytes
-    return free
-
-
-def _loads(
-    task: _Task, ceph: CephState | None, free: Mapping[NodeId, int], crush_host: CrushHost
-) -> tuple[NodeLoad, ...]:
-    taken = taken_bytes(task.state)
-    return tuple(
-        NodeLoad(
-            node=node.id,
-            capacity_bytes=node.ram_bytes,
-            reserve_bytes=reserve_bytes(node, ceph, task.policy, crush_host),
-            before_bytes=taken[node.id],
-            after_bytes=task.limits[node.id] - free[node.id],
-        )
-        for node in sorted(task.state.nodes, key=lambda n: n.id)
-    )
-
-
 def _known(reasons: Sequence[Blocker | Caution], outs: Sequence[WayOut]) -> list[Caution]:
     """What was to be said before anything was placed."""
     found = [reason for reason in reasons if isinstance(reason, Caution)]
     return found + [caution for out in outs for caution in out.cautions]
 
 
-def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list[Caution]:
+def _cautions(task: _Task, moves: Sequence[Move]) -> list[Caution]:
     found: list[Caution] = []
     policy = task.policy
     found += [own.caution(move) for move in moves if move.guest in policy.noout_guests]
@@ -283,9 +263,6 @@ def _cautions(task: _Task, moves: Sequence[Move], survives: bool | None) -> list
             said = f"{name} rewrites its memory nearly as fast as it can be sent: it is slowed down while it moves"
             found.append(Caution("guest.hot", subject, said, "move it in a quiet hour"))
     found += [each for each in (_unknown_networks(task, moves), _firewalled(task, moves)) if each is not None]
-    if survives is False:
-        said = f"without {task.node.name} the loss of one more node would leave guests without room"
-        found.append(Caution("plan.no-spare-node", task.state.name, said, "keep the repair short"))
     return found
 
 

@@ -53,7 +53,8 @@ class Policy:
     ha_latency_s: float = 20.0  # the CRM and LRM work in rounds of 10 s
     relocate_s: float = 12.0  # a container's stop, move and start with its disks on shared storage
     repair_s: float = 2700.0  # how long a guest shut down by consent is away: an assumption
-    restarts: int = 24  # randomised attempts before "no room" is said
+    restarts: int = 24  # how long room is searched for before "no room" is said, in units of counted effort
+    cpu_ratio: float = 0.8  # of a node's cores that guests may use before a plan calls it tight; never a limit
 
     def __post_init__(self) -> None:
         for name in ("os_reserve_bytes", "osd_reserve_bytes", "default_dirty_bytes_s", "restarts"):
@@ -65,6 +66,8 @@ class Policy:
                 raise UsageError(f"policy {name} is {value}", remedy="give a figure above 0")
         if not 0 < self.network_share <= 1:
             raise UsageError(f"policy network_share is {self.network_share}", remedy="give a part: above 0, at most 1")
+        if not 0 < self.cpu_ratio < float("inf"):
+            raise UsageError(f"policy cpu_ratio is {self.cpu_ratio}", remedy="give a figure above 0, such as 0.8")
         if not 0 <= self.lock_wait_s < float("inf"):
             raise UsageError(f"policy lock_wait_s is {self.lock_wait_s}", remedy="give 0 or more seconds")
         if self.eject_isos not in EJECT_CHOICES:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -48,12 +49,9 @@ def solve(layout: Layout, effort: float = EFFORT) -> Answer | None:
 
 class _Question:
     def __init__(self, layout: Layout) -> None:
-        # Not before it is known to be there.
-        from ortools.sat.python import cp_model
-
-        self.cp: Any = cp_model
+        self.cp: Any = import_module("ortools.sat.python.cp_model")  # not before it is known to be there
         self.layout = layout
-        self.model: Any = cp_model.CpModel()
+        self.model: Any = self.cp.CpModel()
         self.ours = list(layout.pieces)
         self.theirs = [piece for piece in layout.others if piece.ram > 0]
         self.at: dict[tuple[Piece, int], Any] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, NodeId
@@ -80,12 +80,15 @@ class Spare:
                 return False
         return True
 
-    def shortfall(self, free: Mapping[NodeId, int], moved: Sequence[tuple[Guest, NodeId]]) -> dict[NodeId, int]:
-        """Bytes of guests without room, for each further node whose loss would leave some."""
+    def shortfall(
+        self, free: Mapping[NodeId, int], moved: Sequence[tuple[Guest, NodeId]], only: Collection[NodeId] | None = None
+    ) -> dict[NodeId, int]:
+        """Bytes of guests without room, for each further node (``only`` these) whose loss would leave some."""
         on, where = self._after(moved)
         rest = [free[node] for node in self.nodes]
         holes = sorted((size, i) for i, size in enumerate(rest))
-        short = {node: self._short(i, on[i], holes, rest[i], where) for i, node in enumerate(self.nodes)}
+        asked = [(i, node) for i, node in enumerate(self.nodes) if only is None or node in only]
+        short = {node: self._short(i, on[i], holes, rest[i], where) for i, node in asked}
         return {node: size for node, size in short.items() if size}
 
     def forbidden(self, after: Mapping[NodeId, int], before: Mapping[NodeId, int], bound: int) -> Forbidden | None:

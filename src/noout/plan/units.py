@@ -28,8 +28,8 @@ class Units:
         self.rules: dict[GuestId, list[Rule]] = {}  # those between guests
         for rule in state.rules:
             if rule.enabled and rule.kind is not Affinity.NODE:
-                for guest in rule.guests:
-                    self.rules.setdefault(guest, []).append(rule)
+                for each in rule.guests:
+                    self.rules.setdefault(each, []).append(rule)
         self.on: dict[NodeId, list[Guest]] = {node.id: [] for node in state.nodes}
         self.where: dict[GuestId, NodeId] = {}  # of the guests that rules between guests name
         for guest in state.guests:
@@ -46,11 +46,12 @@ class Units:
 
     def movable(self, node: NodeId) -> list[Unit]:
         """Units of another node that could step aside: live, nothing local, all of a bundle or none."""
-        found = []
-        for some in self._bundles([guest for guest in self.on[node] if holds_ram(guest)]):
-            if all(guest.id not in self._bound() and may_step_aside(guest, self.state, self.policy) for guest in some):
-                found.append(self._unit(some, dict.fromkeys((guest.id for guest in some), MoveKind.LIVE), aside=True))
-        return found
+        there = self._bundles([guest for guest in self.on[node] if holds_ram(guest)])
+        able = [some for some in there if all(self._may_step_aside(guest) for guest in some)]
+        return [self._unit(some, dict.fromkeys((g.id for g in some), MoveKind.LIVE), aside=True) for some in able]
+
+    def _may_step_aside(self, guest: Guest) -> bool:
+        return guest.id not in self._bound() and may_step_aside(guest, self.state, self.policy)
 
     def _bound(self) -> frozenset[GuestId]:
         """Guests of rules that keep them together with one that leaves the node, or that contradict each other."""
