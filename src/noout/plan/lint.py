@@ -301,9 +301,10 @@ def _bystanders(plan: Plan, state: ClusterState) -> Iterator[str]:
     awaited = {each for move in plan.moves for each in move.after}
     bound = [rule.guests for rule in state.rules if rule.enabled and rule.strict and rule.kind is Affinity.TOGETHER]
     for move in plan.moves:
-        if move.source == plan.node or move.guest in awaited:
+        if move.source == plan.node:
             continue
-        if not any(move.guest in together and together & awaited for together in bound):
+        with_others = any(move.guest in together and together & awaited for together in bound)
+        if move.guest not in awaited and not with_others:
             yield f"{move.guest} is moved off {move.source.name} for no reason: nothing waits for it"
         elif not move.why:
             yield f"{move.guest} is moved off {move.source.name} and the plan does not say why"

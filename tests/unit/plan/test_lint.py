@@ -18,6 +18,7 @@ from tests.unit.plan.strategies import clusters
 
 PVE1, PVE3 = node_id("pve1"), node_id("pve3")
 relaxed = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fewer = settings(relaxed, max_examples=20)
 
 
 @relaxed
@@ -30,7 +31,7 @@ def test_every_plan_holds(state: ClusterState, streams: int):
     assert all(blocker.remedy for blocker in plan.blockers)
 
 
-@relaxed
+@fewer
 @given(clusters(), st.data())
 def test_a_plan_with_a_move_left_out_is_refused(state: ClusterState, data: st.DataObject):
     plan = _planned(state)
@@ -42,7 +43,7 @@ def test_a_plan_with_a_move_left_out_is_refused(state: ClusterState, data: st.Da
     assert f"{gone.guest} runs on pve1 and is not in the plan" in lint(spoilt, state)
 
 
-@relaxed
+@fewer
 @given(clusters(), st.data())
 def test_a_move_made_twice_or_from_elsewhere_is_refused(state: ClusterState, data: st.DataObject):
     plan = _planned(state)
@@ -53,7 +54,7 @@ def test_a_move_made_twice_or_from_elsewhere_is_refused(state: ClusterState, dat
     assert any(f"{move.guest} is on {move.source.name}, not on {other.name}" in each for each in lint(elsewhere, state))
 
 
-@relaxed
+@fewer
 @given(clusters(), st.data())
 def test_returns_left_out_or_led_astray_are_refused(state: ClusterState, data: st.DataObject):
     plan = _planned(state)
