@@ -29,6 +29,7 @@ from noout.domain.impact import Service
 from noout.domain.maintenance import Maintenance, Observation, Plan
 from noout.domain.workorder import WorkOrder
 from noout.plan.plan import make_plan
+from noout.plan.returns import as_before
 from noout.ports import Engine
 from noout.run.context import Answer, Context
 from noout.run.story import run
@@ -69,6 +70,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
             parent=parent,
             avoid=avoid,
             crush_host=found.crush_host,
+            staying=as_before(parent),
         )
 
     def order(m: Maintenance) -> WorkOrder:

@@ -19,6 +19,7 @@ from noout.domain.maintenance import Plan
 from noout.plan.outlook import Touched, touched
 from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
+from noout.plan.rolling import nobody_returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,20 @@ class Planned:
         return touched(self.plan, self.cluster.guests, self.customers)
 
 
-async def look_and_plan(found: Installation, node: NodeId, consents: Sequence[str] = ()) -> Planned:
-    """Observe the node's cluster and plan its evacuation. ``consents``: guests whose interruption is agreed to."""
+async def look_and_plan(
+    found: Installation, node: NodeId, consents: Sequence[str] = (), *, stay: bool = False, toward: Sequence[str] = ()
+) -> Planned:
+    """Observe the node's cluster and plan its evacuation. ``consents``: guests whose interruption is agreed to;
+    ``stay``: guests stay where they go; ``toward``: names of nodes to take before any other."""
     cluster = await found.hypervisor(node).observe()
     known = found.cephs.get(node.cluster)
     ceph = await known.observe() if known is not None else None
     policy = agreeing(found.policy_for(node.cluster), cluster, consents)
-    plan = make_plan(cluster, ceph, node, now=found.clock.now(), policy=policy, crush_host=found.crush_host)
+    prefer = frozenset(resolve([each.id for each in cluster.nodes], name) for name in toward)
+    plan = make_plan(
+        cluster, ceph, node, now=found.clock.now(), policy=policy, crush_host=found.crush_host, prefer=prefer,
+        staying=nobody_returns if stay else lambda moves: {},
+    )  # fmt: skip
     accepted = found.settings.clusters[node.cluster].accept_version
     if (caution := version_caution(cluster, accepted)) is not None:
         plan = replace(plan, cautions=(*plan.cautions, caution))

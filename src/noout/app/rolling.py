@@ -37,7 +37,7 @@ async def roll_now(
     hours = chosen.node_hours if node_hours is None else node_hours
     windows = tuple((text, parse_window(text)) for text in chosen.windows)
     calendar = Calendar(ZoneInfo(zone), windows, hours * HOUR_S)
-    policy = agreeing(found.policy, state, consents)
+    policy = agreeing(found.policy_for(state.name), state, consents)
     return make_rolling(
         state, ceph, now=found.clock.now(), policy=policy, calendar=calendar, crush_host=found.crush_host,
         done=_named(state, done),
@@ -66,7 +66,7 @@ async def group_now(found: Installation, names: Sequence[str], consents: Sequenc
     if len({node.cluster for node in nodes}) > 1:
         raise UsageError("the nodes are of several clusters", remedy="plan each cluster by itself")
     state, ceph = await _observed(found, nodes[0].cluster)
-    policy = agreeing(found.policy, state, consents)
+    policy = agreeing(found.policy_for(state.name), state, consents)
     return plan_together(state, ceph, nodes, now=found.clock.now(), policy=policy, crush_host=found.crush_host)
 
 

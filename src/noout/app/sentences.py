@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from noout.domain.journal import Event, Kind
+from noout.domain.maintenance import Json
 
 STEPS = {
     "evacuate": "evacuate: every guest leaves",
@@ -49,7 +50,7 @@ def sentence(event: Event) -> str | None:
         case Kind.FACT if data.get("name") == "second-fault":
             return f"SECOND FAULT: {data.get('value')}: close up now"
         case Kind.CLOSED:
-            return f"closed: {data.get('outcome', '')}"
+            return f"closed: {data.get('outcome', '')}{_left_away(data.get('leftovers') or [])}"
         case _:
             return None
 
@@ -87,3 +88,13 @@ def _message(event: Event) -> str | None:
             return None
         case kind:
             return f"{event.actor}: {kind}{refused}"
+
+
+def _left_away(leftovers: list[Json]) -> str:
+    """Each guest that is not home, with the reason; of those that were to stay, how many."""
+    planned = sum(bool(each["planned"]) for each in leftovers)
+    said = f"; {planned} guest{'s stay' if planned != 1 else ' stays'} where the plan put them" if planned else ""
+    for each in leftovers:
+        if not each["planned"]:
+            said += f"; {each['name']} ({each['guest']}) stays on {each['node']}: {each['why']} → {each['next']}"
+    return said

@@ -6,11 +6,11 @@ stays where it is safe and is not forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, NodeId, Rule
-from noout.domain.maintenance import Move, Stay
+from noout.domain.maintenance import Move, Plan, Stay
 from noout.domain.reasons import Caution
 from noout.plan import own
 from noout.plan.capacity import gib, holds_ram, taken_bytes
@@ -71,6 +71,14 @@ def belongs_home(move: Move) -> bool:
     """Whether a guest must come home even where others may stay: HA would fetch it, its ISO is there, or it never
     left."""
     return move.target is None or move.failback_off or bool(move.ejects)
+
+
+def as_before(parent: Plan | None) -> Callable[[Sequence[Move]], Mapping[GuestId, str]]:
+    """Who does not come home by a plan made anew: all, as long as the one before it sent somebody away for good."""
+    why = next((stay.why for stay in (parent.stays if parent else ()) if not stay.remedy), None)
+    if why is None:
+        return lambda moves: {}
+    return lambda moves: {move.guest: why for move in moves if not belongs_home(move)}
 
 
 def _tolerates(guest: Guest | None, policy: Policy) -> bool:

@@ -58,7 +58,7 @@ from noout.steps.step import (
     exhausted,
     owns,
 )  # fmt: skip
-from noout.steps.whereabouts import not_home
+from noout.steps.whereabouts import leftovers
 
 BLOCKED_S = 15.0  # how soon a blocked run looks again by itself
 TROUBLE_S = 10.0  # ... one that could not see the world
@@ -287,15 +287,15 @@ class _Turn:
             return await self.block(
                 tuple(Blocker("ownership.left", each, f"{each} is still ours", remedy) for each in left)
             )
-        leftovers = [str(guest) for guest in not_home(self.m, seen)]
-        data: dict[str, Json] = {"leftovers": leftovers}
+        left_away = leftovers(self.m, seen)
+        data: dict[str, Json] = {"leftovers": left_away}
         if self.m.aborting:
             reason = f": {self.m.abort_reason}" if self.m.abort_reason else ""
             data |= {"outcome": f"aborted{reason}", "phase": Phase.ABORTED.value}
         else:
             until = self.ctx.clock.now() + timedelta(seconds=self.ctx.probation_s)
             outcome = f"closed up, not repaired: {self.m.closing_up}" if self.m.closing_up else "done"
-            outcome += ", guests left away" if leftovers else ""
+            outcome += ", guests left away" if any(not each["planned"] for each in left_away) else ""
             data |= {"outcome": outcome, "phase": Phase.DONE.value}
             if not self.m.closing_up:  # nothing was mended that could prove itself
                 data["probation_until"] = until.isoformat()

@@ -18,10 +18,13 @@ def keeping_what_is_done(new: Plan, m: Maintenance) -> Plan:
         return new
     down = {GuestId.parse(own.subject) for own in m.owned if own.kind == "guest-down"}
     new = at_pace(new, pace(new, m.moved))
+    returns = _returns(new, m, down)
+    named = {move.guest for move in returns} | {stay.guest for stay in new.stays}
     return replace(
         new,
         moves=tuple(move for move in new.moves if move.guest not in down),
-        returns=_returns(new, m, down),
+        returns=returns,
+        stays=(*new.stays, *(stay for stay in m.plan.stays if stay.guest in away(m) and stay.guest not in named)),
         blockers=tuple(each for each in new.blockers if each.subject not in {str(guest) for guest in down}),
         loads=tuple(_as_it_was(load, m.plan) for load in new.loads),
         parent=m.plan.id,
@@ -36,7 +39,7 @@ def _returns(new: Plan, m: Maintenance, down: set[GuestId]) -> tuple[Move, ...]:
         for move in new.returns
         if move.guest not in down
     ]
-    named = {move.guest for move in ordered}
+    named = {move.guest for move in ordered} | {stay.guest for stay in (m.plan.stays if m.plan else ())}
     before = {move.guest: move for move in (m.plan.returns if m.plan else ())}
     for action in _on_its_way(m):
         guest, there = actions.guest_id(action), NodeId(m.node.cluster, str(action.args["target"]))

@@ -9,7 +9,7 @@ from noout.steps.effects import Reconciler
 from noout.steps.evacuate import is_done, next_moves, overdue
 from noout.steps.rules import RULES, Rules
 from noout.steps.step import Act, Blocked, Decision, Finished, Sight, exhausted
-from noout.steps.whereabouts import away, not_home
+from noout.steps.whereabouts import away, leftovers
 
 
 class Homecoming(Reconciler):
@@ -36,11 +36,11 @@ class Homecoming(Reconciler):
             return decision
         if (decision := cordon.stir(self.name, m, seen)) is not None:
             return decision
-        return Finished({"leftovers": [str(guest) for guest in not_home(m, seen)]})
+        return Finished({"leftovers": leftovers(m, seen)})
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
         """Whoever is home stays home, and whoever is away is safe there."""
-        return Finished({"leftovers": [str(guest) for guest in not_home(m, seen)]})
+        return Finished({"leftovers": leftovers(m, seen)})
 
 
 def _wanted(move: Move, m: Maintenance, seen: Observation) -> bool:

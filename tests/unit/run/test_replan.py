@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from noout.domain.cluster import GuestId
-from noout.domain.maintenance import Moved, MoveKind
+from noout.domain.maintenance import Moved, MoveKind, Stay
 from noout.domain.reasons import Blocker
+from noout.plan.returns import as_before
 from noout.run.replan import keeping_what_is_done
 from noout.steps import actions
 from tests.unit.steps.scene import T0, guest, maintenance, move, node, owning, pending, plan
@@ -63,3 +64,19 @@ def test_a_guest_that_has_just_arrived_and_was_not_yet_seen_to_comes_home_too() 
     assert ways(keeping_what_is_done(new, m).returns) == [
         (102, "pve4", "pve3"), (100, "pve1", "pve3"), (101, "pve2", "pve3"),
     ]  # fmt: skip
+
+
+def test_who_was_to_stay_where_it_went_is_not_brought_home_by_a_new_plan() -> None:
+    stays = (Stay(GuestId("ams1", 100), "g100", node("pve1"), "the next nodes follow"),)
+    m = maintenance(plan=replace(OLD, stays=stays, returns=()), moved=(moved(100, "pve3", "pve1"),))
+    kept = keeping_what_is_done(plan(move(101, "pve4"), returns=(move(101, "pve3", "pve4"),)), m)
+    assert ways(kept.returns) == [(101, "pve4", "pve3")]
+    assert kept.stays == stays
+
+
+def test_a_plan_made_anew_sends_nobody_home_where_the_one_before_did_not() -> None:
+    moves = (move(100), move(101, failback_off=True))
+    stays = (Stay(GuestId("ams1", 102), "g102", node("pve1"), "the next nodes follow"),)
+    assert as_before(replace(plan(), stays=stays))(moves) == {GuestId("ams1", 100): "the next nodes follow"}
+    unwilling = (replace(stays[0], remedy="make room"),)
+    assert as_before(replace(plan(), stays=unwilling))(moves) == as_before(None)(moves) == {}
