@@ -267,7 +267,7 @@ def test_the_remaining_faults_set_what_they_say_and_clear_it() -> None:
         play.laws.clear_fault(play.c, name, **params)
         assert not on(), name
     tested = {"fan-flapping", "migration", "node-dies", "osd-will-not-return", "bmc-lies", "dimm-missing-after"}
-    tested |= {"shutdown-ignored", "node-hangs"}
+    tested |= {"shutdown-ignored", "node-hangs", "fan-wear"}
     tested |= set(AFTER)  # with what noout makes of each: tests/contract/pve/test_inventory.py
     assert set(play.laws.fault_names) == set(cases) | tested
 
@@ -292,6 +292,7 @@ def test_a_node_comes_back_otherwise_only_while_the_fault_is_on(name: str) -> No
         ("migration", {"vmid": 104, "kind": "sideways"}),
         ("migration", {"vmid": 1, "kind": "fail"}),
         ("fan-flapping", {"node": "pve3", "fan": "FAN99"}),
+        ("fan-wear", {"node": "pve3", "fan": "FAN3B", "cause": "connector"}),
         ("bmc-mute", {}),
         ("api-slow", {"pattern": "("}),
     ],

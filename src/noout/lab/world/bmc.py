@@ -48,7 +48,8 @@ class BmcLaws(PowerLaws):
         bucket = int(self.now // BUCKET_S)
         duty = 1.6 if bmc.lid_open else 1 + 0.05 * math.sin(2 * math.pi * (self.now % 86400) / 86400 - 2.2)
         noise = 1 + 0.008 * normal(self.world.seed, cluster.name, bmc.node, fan.name, bucket)
-        return round(fan.rpm * duty * noise / QUANTUM_RPM) * QUANTUM_RPM
+        worn = 1 - min(0.9, fan.wear_per_day * max(0.0, self.now - fan.wears_since) / 86400)
+        return round(fan.rpm * duty * worn * noise / QUANTUM_RPM) * QUANTUM_RPM
 
     def temperatures(self, cluster: Cluster, node: str) -> dict[str, float | None]:
         """Degrees Celsius by sensor; with the node off all are near the inlet's; empty without power."""

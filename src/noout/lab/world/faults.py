@@ -2,6 +2,7 @@
 
 ===================== =============================================================================================
 fan-flapping          node, fan, per_hour=6, seconds=4, cause=dust|connector|bearing
+fan-wear              node, fan, per_day=0.02, cause=bearing|dust: turns ever slower, by that share of its speed a day
 migration             vmid, kind=fail|stall|no-converge|unplugged, times=None (how many migrations suffer it)
 node-dies             node: the board loses power and will not come on until cleared
 osd-will-not-return   osd: its start succeeds and its daemon dies
@@ -50,6 +51,7 @@ class FaultLaws(ReachLaws):
         self._shell_errors: dict[tuple[str, str], tuple[int, str]] = {}  # (cluster, pattern) -> exit code, stderr
         self._faults: dict[str, tuple[Callable[..., None], Callable[..., None]]] = {
             "fan-flapping": (self._flapping, self._flapping_off),
+            "fan-wear": (self._wear, self._wear_off),
             "migration": (self._migration, self._migration_off),
             "node-dies": (self._dies, self._dies_off),
             "node-hangs": (self._hangs, self._hangs_off),
@@ -118,6 +120,16 @@ class FaultLaws(ReachLaws):
     def _flapping_off(self, cluster: Cluster, node: str, fan: str, **_: Any) -> None:
         record = self._the_fan(cluster, node, fan)
         record.flap_per_hour, record.cause = 0.0, ""
+
+    def _wear(self, cluster: Cluster, node: str, fan: str, per_day: float = 0.02, cause: Cause = "bearing") -> None:
+        if cause not in ("bearing", "dust") or not 0 < float(per_day) < 1:
+            raise ValueError("cause is bearing or dust and per_day between 0 and 1")
+        record = self._the_fan(cluster, node, fan)
+        record.cause, record.wear_per_day, record.wears_since = cause, float(per_day), self.now
+
+    def _wear_off(self, cluster: Cluster, node: str, fan: str, **_: Any) -> None:
+        record = self._the_fan(cluster, node, fan)
+        record.wear_per_day, record.cause = 0.0, ""
 
     def _dies(self, cluster: Cluster, node: str) -> None:
         self._dead.add((cluster.name, cluster.nodes[node].name))

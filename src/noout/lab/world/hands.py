@@ -44,7 +44,7 @@ class HandsLaws(FaultLaws):
                 fan.present, fan.stops = True, []
                 self.bmc_record(cluster, node, "OK", f"{name}: removed and inserted", name, "FanInserted")
             if fan.cause and (fan.cause == REPAIRS[action] or new):
-                fan.flap_per_hour, fan.cause = 0.0, ""
+                fan.flap_per_hour, fan.wear_per_day, fan.cause = 0.0, 0.0, ""
                 self.note(cluster, f"fan {name} of {node} repaired")
 
     def _hands_open_lid(self, cluster: Cluster, node: str) -> None:

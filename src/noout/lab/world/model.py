@@ -353,6 +353,9 @@ class Fan:
     # Fault: stops of a few seconds. Each is (from, to); the reading within is 0.
     stops: list[tuple[float, float]] = field(default_factory=list)
     flap_per_hour: float = 0.0
+    # Fault: wear. From ``wears_since`` on it turns ever slower, by this share of its speed a day.
+    wear_per_day: float = 0.0
+    wears_since: float = 0.0
     cause: Literal["", "dust", "connector", "bearing"] = ""  # what a technician's hands can put right
     present: bool = True
 
