@@ -103,6 +103,8 @@ class Maintenances:
     ) -> str:
         """Begin a maintenance of ``node`` on a plan that its opener approves; its id.
 
+        Where the last one's repair was found wanting, that one is taken up again: same id, same journal.
+
         Raises Refused for a plan with blockers, when another maintenance runs in the cluster, or when noout may not
         act on this node (``require_fit``).
         """
@@ -112,13 +114,14 @@ class Maintenances:
         journal = self.found.journal
         state = await self.found.hypervisor(node).observe()
         fsid = await require_fit(self.found, state, node)
+        again = await self._not_cured(node)
         taken = await journal.streams()
         number = 1 + sum(1 for stream in taken if stream.startswith(f"{node.cluster}-{node.name}-"))
-        mid = f"{node.cluster}-{node.name}-{number}"
+        mid = again.id if again is not None else f"{node.cluster}-{node.name}-{number}"
         await self._claim(mid, node, fsid, actor)
         opening: list[tuple[Kind, Mapping[str, Json]]] = [
             (
-                Kind.OPENED,
+                Kind.REOPENED if again is not None else Kind.OPENED,
                 {
                     "node": str(node),
                     "reason": reason or (fault.summary if fault else "planned work"),
@@ -131,9 +134,15 @@ class Maintenances:
             (Kind.PLANNED, {"plan": encode(plan)}),
             (Kind.APPROVED, {"by": actor}),
         ]
-        for seq, (kind, data) in enumerate(opening):
+        for seq, (kind, data) in enumerate(opening, start=again.seq if again is not None else 0):
             await journal.append(mid, seq, kind, data, actor)
         return mid
+
+    async def _not_cured(self, node: NodeId) -> Maintenance | None:
+        """The node's last maintenance where its probation failed: that one is taken up again, under its own name."""
+        mine = [each for each in await self.all() if each.node == node]
+        last = max(mine, key=lambda each: each.closed_at or each.opened_at, default=None)
+        return last if last is not None and not last.open and last.probation_failed else None
 
     async def tell(self, maintenance: str, kind: MessageKind, actor: str, data: Mapping[str, Json]) -> None:
         """Leave a message for the run. Refused when the maintenance is over."""

@@ -13,6 +13,7 @@ from noout.app.reports import write_reports
 from noout.app.witnessing import services_of
 from noout.domain.errors import UsageError
 from noout.domain.impact import Experience
+from noout.domain.journal import Kind
 from noout.domain.maintenance import Maintenance
 from noout.run.touched import guests_of
 from noout.tell.report import Policy
@@ -55,11 +56,13 @@ async def reports_of(
     known = {each.key for each in found.customers}
     if customer is not None and customer not in known:
         raise UsageError(f"there is no customer {customer}", remedy=f"known: {', '.join(sorted(known)) or 'none'}")
+    events = await found.journal.read(state.id)
+    begun = max((number for number, event in enumerate(events) if event.kind == Kind.REOPENED), default=0)
     serve, policy = found.settings.serve, found.settings.policy
     return await asyncio.to_thread(
         write_reports,
         state,
-        await found.journal.read(state.id),
+        events[begun:],  # of a maintenance that was taken up again, the last round
         await experiences_of(found, state),
         found.customers,
         guests_of(state),

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from noout.app.probation import Probation
 from noout.app.proposals import Proposals
 from noout.app.watching.boardless import NoBoard
 from noout.app.watching.keeping import RAW, Keeper, states_since
@@ -16,7 +17,9 @@ from noout.app.watching.upkeep import Upkeep
 from noout.domain.cluster import NodeId
 from noout.domain.errors import NooutError, Retryable
 from noout.domain.hardware import Alert, Fault, HardwareState, LogEntry, Verdict
+from noout.domain.maintenance import Json
 from noout.ports import Bmc, Clock, Exporters, Journal, Measurements
+from noout.watch.memory import memory, recall
 from noout.watch.node import NodeWatch
 from noout.watch.policy import faults
 from noout.watch.verdict import verdicts
@@ -25,6 +28,7 @@ log = logging.getLogger(__name__)
 
 REFRESH_S = 15.0  # how old what is known of the maintenances may be
 JUDGE_EVERY = timedelta(minutes=5)  # a node of which nothing new is known: time alone changes little
+REMEMBER_EVERY = timedelta(minutes=10)
 TELL_WALL_S = 8.0  # how long somebody who tells something waits until it is kept
 
 
@@ -48,7 +52,9 @@ class Mind:
 
     since: datetime | None
     watch: NodeWatch
+    latest: HardwareState | None = None
     judged_at: datetime | None = None
+    remembered_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +87,10 @@ class Watcher:
         if self.proposals is None:
             self.proposals = Proposals(self.journal, self.clock)
         return self.proposals
+
+    @property
+    def probation(self) -> Probation:
+        return Probation(self.journal, self.measurements, self.clock, self.proposing)
 
     @property
     def boards(self) -> dict[NodeId, Bmc]:
@@ -162,14 +172,20 @@ class Watcher:
         mind, now = await self._mind(state.node), self.clock.now()
         if changed or mind.judged_at is None or now - mind.judged_at >= JUDGE_EVERY:
             await self._consider(await self._judged(state.node))
+        if mind.remembered_at is None or now - mind.remembered_at >= REMEMBER_EVERY:
+            await self._remember(mind)
         await self.keeper.thin(state.node)
 
     async def _take_in(self, state: HardwareState) -> bool:
         """Keep it first, then know it: True when it may change what is to be said of the node."""
         mind = await self._mind(state.node)
-        return mind.watch.feed(await self.keeper.keep(state))
+        mind.latest = await self.keeper.keep(state)
+        return mind.watch.feed(mind.latest)
 
     async def _consider(self, health: Health) -> None:
+        back = await self.probation.mind(health.node, health.verdicts)
+        if back is not None and back[1] is not None and self.on_proposal is not None:
+            await self.on_proposal(back[0])
         for fault in health.faults:
             if await self.proposing.consider(fault) is not None and self.on_proposal is not None:
                 await self.on_proposal(fault)
@@ -179,7 +195,7 @@ class Watcher:
         mind.judged_at = now
         found = verdicts(mind.watch, now)
         due = faults(node, found, self.proposing.actions)
-        return Health(node, mind.watch.latest, found, due[0] if due else None, due)
+        return Health(node, mind.latest, found, due[0] if due else None, due)
 
     async def _mind(self, node: NodeId) -> Mind:
         repaired = self.proposing.past(node).since
@@ -189,11 +205,26 @@ class Watcher:
         return mind
 
     async def _recalled(self, node: NodeId, repaired: datetime | None) -> Mind:
-        """As it was before a restart: from all the looks that are kept."""
-        watch = NodeWatch(node)
-        for state in states_since(await self.measurements.hardware(node, self.clock.now() - RAW), repaired):
-            watch.feed(state)
-        return Mind(repaired, watch)
+        """As it was before a restart: what was remembered, and the looks since; else all the looks that are kept."""
+        watch, since = NodeWatch(node), self.clock.now() - RAW
+        stored = await self.measurements.memory(node)
+        if stored is not None:
+            at, document = stored
+            try:
+                if isinstance(document, dict) and document["since"] == _said(repaired):
+                    watch, since = recall(node, document["watch"]), at
+            except (KeyError, TypeError, ValueError):  # another version wrote it
+                log.info("watch: what was remembered of %s is not understood: its looks are read again", node)
+        latest: HardwareState | None = None
+        for latest in states_since(await self.measurements.hardware(node, since), repaired):
+            watch.feed(latest)  # one that was remembered counts once
+        return Mind(repaired, watch, latest, remembered_at=self.clock.now())
+
+    async def _remember(self, mind: Mind) -> None:
+        mind.remembered_at = self.clock.now()
+        if mind.latest is not None:
+            document: dict[str, Json] = {"since": _said(mind.since), "watch": memory(mind.watch)}
+            await self.measurements.keep_memory(mind.latest.node, mind.latest.at, document)
 
     async def _refresh(self, at_once: bool = False) -> None:
         now = self.clock.now()
@@ -219,3 +250,7 @@ class Watcher:
                 continue
             at = self.clock.now()
             self.keeper.reports.update({node: (at, report) for node, report in reports.items()})
+
+
+def _said(at: datetime | None) -> str:
+    return at.isoformat() if at is not None else ""

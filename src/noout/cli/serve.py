@@ -51,7 +51,9 @@ async def _carry_all(found: Installation, carrier: Carrier) -> None:
     async with asyncio.TaskGroup() as group:
         while True:
             for state in await maintenances.all():
-                if state.open and state.id not in shown:
+                if not state.open:
+                    shown.discard(state.id)  # it may be taken up again
+                elif state.id not in shown:
                     shown.add(state.id)
                     await carrier.begin(state.id)
                     group.create_task(_tell(maintenances, state.id, teller))

@@ -37,6 +37,9 @@ class Kind(StrEnum):
     FACT = "fact"  # evidence by name: {"name": ..., "value": ...}
     EXPERIENCE = "witness.experience"
     CLOSED = "maintenance.closed"
+    PROBATION_FAILED = "probation.failed"  # the fault came back after the repair; written by the watch
+    PROBATION_PASSED = "probation.passed"  # it stayed away: from now on it is called repaired
+    REOPENED = "maintenance.reopened"  # taken up again, from the beginning, because the probation failed
 
 
 @dataclass(frozen=True, slots=True)

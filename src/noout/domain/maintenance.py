@@ -272,6 +272,9 @@ class Maintenance:
     node_on_at: datetime | None = None
     acceptance_until: datetime | None = None
     probation_until: datetime | None = None
+    probation_over_at: datetime | None = None  # passed or failed
+    probation_failed: str = ""  # what showed that it was not cured
+    reopened: int = 0  # how often it was taken up again because its probation failed
     messages_seen: frozenset[str] = frozenset()
     paused: bool = False
     closing_up: str = ""  # why the node goes back as it was, not repaired; "" while it is worked on

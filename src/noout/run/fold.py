@@ -77,6 +77,20 @@ def _opened(event: Event) -> Maintenance:
     )
 
 
+def _reopened(m: Maintenance, event: Event) -> Maintenance:
+    """From the beginning, in the same journal: what was done in the round before is no part of this one."""
+    fresh = replace(_opened(event), fsid=event.data.get("fsid", m.fsid), messages_seen=m.messages_seen)
+    return replace(fresh, reopened=m.reopened + 1)
+
+
+def _probation_failed(m: Maintenance, event: Event) -> Maintenance:
+    return replace(m, probation_over_at=event.at, probation_failed=event.data.get("why", ""))
+
+
+def _probation_passed(m: Maintenance, event: Event) -> Maintenance:
+    return replace(m, probation_over_at=event.at)
+
+
 def _planned(m: Maintenance, event: Event) -> Maintenance:
     plan = decode(Plan, event.data["plan"])
     before = {move.guest: move.target for move in (m.plan.moves if m.plan else ())}
@@ -279,4 +293,7 @@ _HANDLERS: Mapping[str, Callable[[Maintenance, Event], Maintenance]] = {
     Kind.WORK_ORDER: _work_order,
     Kind.FACT: _fact,
     Kind.CLOSED: _closed,
+    Kind.PROBATION_FAILED: _probation_failed,
+    Kind.PROBATION_PASSED: _probation_passed,
+    Kind.REOPENED: _reopened,
 }

@@ -133,11 +133,20 @@ def _test(about: Subject, say: Say) -> Chapter | None:
     storage = " " + say("test.storage") if about.released_at is not None else ""
     soak = ""
     if m.acceptance_until is not None and m.acceptance_until > m.node_on_at:
-        soak = " " + say("test.soak", span=say.span(m.acceptance_until - m.node_on_at))
+        soak = " " + say("test.soak", span=say.span(m.acceptance_until - m.node_on_at)) + _proves(about, say)
     times = say.clocks(m.node_on_at, max(about.released_at or m.node_on_at, m.node_on_at))
     if m.closing_up:
         return Chapter(times, say("test.as-was.title"), say("test.as-was") + storage)
     return Chapter(times, say("test.title"), say("test") + storage + soak)
+
+
+def _proves(about: Subject, say: Say) -> str:
+    """How surely the old fault would have shown itself in the test; nothing where that is not known."""
+    accepted = about.m.facts.get("acceptance") or {}
+    low, high = accepted.get("chance_between") or (0.0, 1.0)
+    if about.m.closing_up or (low, high) in ((0.0, 1.0), (1.0, 1.0)):
+        return ""
+    return " " + say("test.proves", low=max(1, round(100 * low)), high=min(99, round(100 * high)))
 
 
 def _home(about: Subject, say: Say) -> Chapter | None:
@@ -156,9 +165,14 @@ def _off(about: Subject, say: Say) -> Chapter | None:
 
 
 def _probation(about: Subject, say: Say) -> Chapter | None:
-    until = about.m.probation_until
+    until, over_at = about.m.probation_until, about.m.probation_over_at
     if until is None or about.called_off:
         return None
+    if over_at is not None:
+        how = "back" if about.m.probation_failed else "cured"
+        return Chapter(
+            say.clock(over_at), say(f"probation.{how}.title", date=say.day(over_at)), say(f"probation.{how}")
+        )
     return Chapter(
         say.clock(about.m.closed_at) if about.m.closed_at else "",
         say("probation.title", date=say.day(until)),

@@ -149,6 +149,8 @@ WORDS = {
     "test.as-was": "The server was started again, with its old fault and no new one.",
     "test.storage": "Then the storage caught up until every copy was complete again.",
     "test.soak": "It had to run without a sign of the fault for {span}.",
+    "test.proves": "Had the fault still been there, that test would have shown it with a chance of {low} to {high} %, "
+    "reckoned from how often it had come.",
     "home.title": "Your services come home",
     "home.live.one": "{names} moved back, again while running.",
     "home.live.many": "{names} moved back, again while running.",
@@ -162,6 +164,12 @@ WORDS = {
     "off": "We undid what we had begun. The work itself still has to be done; we will tell you.",
     "probation.title": "On probation until {date}",
     "probation": "We go on watching that server. Only if the fault stays away until then will we call it cured.",
+    "probation.cured.title": "Repaired: the fault stayed away until {date}",
+    "probation.cured": "We have watched that server all this time and the fault has not come back. From today we call "
+    "it repaired.",
+    "probation.back.title": "The fault came back on {date}",
+    "probation.back": "We had not called that server cured yet, and went on watching it. It will be worked on "
+    "again; we will tell you when.",
     "services": "Your services during the work",
     "col.service": "Service",
     "col.moved": "Moved",

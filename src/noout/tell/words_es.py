@@ -149,6 +149,8 @@ WORDS = {
     "test.as-was": "El servidor se arrancó de nuevo, con su fallo de antes y sin ninguno nuevo.",
     "test.storage": "Después el almacenamiento se puso al día hasta que todas las copias estuvieron completas.",
     "test.soak": "Tuvo que funcionar {span} sin rastro del fallo.",
+    "test.proves": "Si el fallo hubiera seguido ahí, esa prueba lo habría mostrado con una probabilidad del {low} al "
+    "{high} %, según las veces que había aparecido.",
     "home.title": "Sus servicios vuelven a casa",
     "home.live.one": "{names} volvió, otra vez en marcha.",
     "home.live.many": "{names} volvieron, otra vez en marcha.",
@@ -162,6 +164,12 @@ WORDS = {
     "off": "Deshicimos lo que habíamos empezado. El trabajo sigue pendiente; le avisaremos.",
     "probation.title": "A prueba hasta el {date}",
     "probation": "Seguimos vigilando ese servidor. Solo si el fallo no vuelve hasta entonces lo daremos por resuelto.",
+    "probation.cured.title": "Resuelto: el fallo no volvió hasta el {date}",
+    "probation.cured": "Hemos vigilado ese servidor todo este tiempo y el fallo no ha vuelto. Desde hoy lo damos por "
+    "resuelto.",
+    "probation.back.title": "El fallo volvió el {date}",
+    "probation.back": "Aún no habíamos dado el fallo por resuelto y seguíamos vigilando ese servidor. Se volverá a "
+    "trabajar en él; le diremos cuándo.",
     "services": "Sus servicios durante el trabajo",
     "col.service": "Servicio",
     "col.moved": "Trasladado",

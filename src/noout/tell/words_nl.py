@@ -150,6 +150,8 @@ WORDS = {
     "test.as-was": "De server is weer gestart, met zijn oude fout en zonder een nieuwe.",
     "test.storage": "Daarna werkte de opslag bij tot elke kopie weer volledig was.",
     "test.soak": "Hij moest {span} draaien zonder een teken van de fout.",
+    "test.proves": "Was de fout er nog geweest, dan had die proef haar getoond met een kans van {low} tot {high} %, "
+    "gerekend naar hoe vaak zij kwam.",
     "home.title": "Uw diensten komen thuis",
     "home.live.one": "{names} verhuisde terug, weer draaiend.",
     "home.live.many": "{names} verhuisden terug, weer draaiend.",
@@ -163,6 +165,12 @@ WORDS = {
     "off": "We draaiden terug wat we waren begonnen. Het werk zelf moet nog gebeuren; u hoort ervan.",
     "probation.title": "Op proef tot {date}",
     "probation": "We blijven op die server letten. Pas als de fout tot dan wegblijft, noemen we haar verholpen.",
+    "probation.cured.title": "Verholpen: de fout bleef weg tot {date}",
+    "probation.cured": "We hebben al die tijd op die server gelet en de fout is niet teruggekomen. Vanaf vandaag "
+    "noemen we haar verholpen.",
+    "probation.back.title": "De fout kwam terug op {date}",
+    "probation.back": "We hadden de fout nog niet verholpen genoemd en bleven op die server letten. Er wordt opnieuw "
+    "aan gewerkt; we laten u weten wanneer.",
     "services": "Uw diensten tijdens het werk",
     "col.service": "Dienst",
     "col.moved": "Verhuisd",

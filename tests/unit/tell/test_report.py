@@ -110,6 +110,24 @@ def test_it_is_on_probation_until_a_date_and_nothing_is_called_mended() -> None:
     assert not re.search(r"\b(repaired|fixed|solved|mended)\b", prose(made), re.IGNORECASE)
 
 
+def test_it_is_called_repaired_only_after_its_probation_and_not_when_the_fault_came_back() -> None:
+    done = make_maintenance()
+    assert done.probation_until is not None
+    cured = report(BOEKHUIS, m=replace(done, probation_over_at=done.probation_until))
+    assert cured.story[-1].title.replace(NBSP, " ") == "Repaired: the fault stayed away until 24 November"
+    back = report(BOEKHUIS, m=replace(done, probation_over_at=done.closed_at, probation_failed="FAN3B again"))
+    assert back.story[-1].title.replace(NBSP, " ") == "The fault came back on 17 November"
+    assert not re.search(r"\b(repaired|fixed|solved|mended)\b", prose(back), re.IGNORECASE)
+
+
+def test_it_says_what_the_test_proves_and_nothing_where_that_is_not_known() -> None:
+    done = make_maintenance()
+    proves = replace(done, facts={**done.facts, "acceptance": {"ok": True, "chance_between": [0.622, 0.9991]}})
+    assert "shown it with a chance of 62 to 99 %" in prose(report(BOEKHUIS, m=proves)).replace(NBSP, " ")
+    unknown = replace(done, facts={**done.facts, "acceptance": {"ok": True, "chance_between": [0.0, 1.0]}})
+    assert "with a chance of" not in prose(report(BOEKHUIS, m=unknown))
+
+
 def test_an_estimate_is_left_out_unless_enabled_and_then_prints_its_assumptions() -> None:
     assert [column.kind for column in report(BOEKHUIS).columns] == ["did", "mea"]
     made = report(BOEKHUIS, policy=Policy(show_estimates=True))
