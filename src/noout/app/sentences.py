@@ -51,6 +51,12 @@ def sentence(event: Event) -> str | None:
             return f"SECOND FAULT: {data.get('value')}: close up now"
         case Kind.CLOSED:
             return f"closed: {data.get('outcome', '')}{_left_away(data.get('leftovers') or [])}"
+        case Kind.PROBATION_FAILED:
+            return f"not cured: {data.get('why', '')} → noout maintain takes it up again"
+        case Kind.PROBATION_PASSED:
+            return "repaired: the fault stayed away through the probation"
+        case Kind.REOPENED:
+            return f"taken up again: {data.get('reason', '')}"
         case _:
             return None
 

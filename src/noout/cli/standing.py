@@ -55,6 +55,18 @@ def _clock(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else ""
 
 
+def probation(state: Maintenance) -> str | None:
+    """What is known of the repair since; it is called repaired only when its probation is over."""
+    if state.probation_failed:
+        again = f"noout maintain {state.node} takes this maintenance up again"
+        return f"[yellow]▲[/] {escape(state.probation_failed)}\n  → {again}"
+    if state.probation_until is None:
+        return None
+    if state.probation_over_at is not None:
+        return f"[green]✓[/] repaired: the fault stayed away until {_clock(state.probation_over_at)}"
+    return f"under observation until {_clock(state.probation_until)}, not called repaired before"
+
+
 def headline(state: Maintenance) -> Table:
     """What it is, what it waits for, and what blocks it."""
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -68,6 +80,8 @@ def headline(state: Maintenance) -> Table:
         table.add_row("", f"waits for {escape(state.waiting_for)}")
         if (command := WHAT_NOW.get(state.needs)) is not None:
             table.add_row("", f"  → {command.format(id=state.id)}")
+    if (word := probation(state)) is not None:
+        table.add_row("", word)
     for blocker in state.blockers:
         table.add_row("", f"[red]⛔[/] {escape(blocker.message)}\n  → {escape(blocker.remedy)}")
     return table
@@ -91,8 +105,8 @@ def show_standing(state: Maintenance, hand: ByHand | None = None) -> None:
     away = [move for move in state.moved if not move.homeward]
     if away:
         table.add_row("moved", f"{len(away)} away, {sum(1 for move in state.moved if move.homeward)} home again")
-    if state.probation_until is not None:
-        table.add_row("probation", f"until {_clock(state.probation_until)}")
+    if (chance := (state.facts.get("acceptance") or {}).get("chance")) is not None:
+        table.add_row("accepted", escape(str(chance)))
     out.print(table)
     if hand.unknown:
         out.print(f"\nWhat is left to do cannot be said while the cluster does not answer: {escape(hand.unknown)}")
