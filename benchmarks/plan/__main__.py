@@ -18,7 +18,7 @@ import os
 import pstats
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.plan import others, page, run
@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=1000, help="nodes of the cluster that is profiled")
     parser.add_argument("--write", action="store_true", help="write the tables and the picture into docs/explanation")
     parser.add_argument("--json", type=Path, help="write every single figure here")
+    parser.add_argument("--grid", type=int, help="clusters of each number of nodes, mix and fill, where not the usual")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--seed", type=int, default=REPORT_SEEDS, help="of the first instance of each kind")
     options = parser.parse_args()
@@ -64,6 +65,7 @@ def main() -> None:
     absent = others.install() if options.rivals else ("" if others.installed() else "not installed: give --rivals")
     began = time.monotonic()
     sizes = run.QUICK if options.quick else run.FULL
+    sizes = replace(sizes, grid=options.grid) if options.grid else sizes
     results = run.everything(sizes, absent, options.workers, options.seed, say)
     results.took_s = time.monotonic() - began
     say()

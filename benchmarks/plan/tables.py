@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.plan.measure import BANDS, DIRTY, NETWORKS, NOOUT, Played, Row
+from benchmarks.plan.measure import BANDS, DIRTY, NETWORKS, NOOUT, SOLVER, Played, Row
 from benchmarks.plan.run import Results
 from benchmarks.plan.stats import bootstrap, mean, quantile, wilson
 
@@ -61,7 +62,28 @@ def _feasible(results: Results) -> Table:
     ]
     if results.absent:
         notes.append(f"ProxLB and proxlb-solver are not in this table: {results.absent}.")
+    notes += _refusals(results)
     return Table("Does the plan fit?", ("planner", *head), tuple(rows), tuple(notes))
+
+
+def _refusals(results: Results) -> list[str]:
+    """Who had no plan at all, how often, and what it said."""
+    notes = []
+    for planner in planners(results.rows):
+        mine = [row for row in results.rows if row.planner == planner]
+        none = [row for row in mine if row.refused]
+        if none and not all(row.why.startswith("no room") for row in none):
+            said = Counter(row.why or "nothing" for row in none).most_common(3)
+            words = "; ".join(f"{why[:90]} ({times})" for why, times in said)
+            notes.append(f"{planner} gave no plan in {len(none)} of {len(mine)} clusters: {words}.")
+    asked = [row for row in results.rows if row.planner == SOLVER]
+    if asked:
+        longest = max(row.plan_s for row in asked)
+        notes.append(
+            f"{SOLVER} was asked {len(asked)} times and thought for up to {longest:.0f} s (ProxLB allows it 30 s of "
+            "search)."
+        )
+    return notes
 
 
 def _spare(results: Results) -> Table:
