@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from noout.adapters.bmc import IpmiBmc
 from noout.adapters.bmc.ipmi import IDENTIFY_S
+from noout.codec import decode, encode
 from noout.domain.cluster import NodeId
 from noout.domain.errors import Refused, Retryable
-from noout.domain.hardware import Power
+from noout.domain.hardware import HardwareState, Power
 
 NODE = NodeId("ams1", "pve3")
 SECRET = "not for the process list"
@@ -143,3 +145,24 @@ async def test_a_clock_that_is_off_is_said(stand: Stand) -> None:
 async def test_without_ipmitool(tmp_path: Path) -> None:
     bmc = IpmiBmc(NODE, "ipmi://bmc3", "noout", SECRET, MovedClock(), program=str(tmp_path / "none"))
     assert "ipmitool is not installed" in (await bmc.observe()).trouble
+
+
+async def test_one_that_hangs_is_ended_with_its_process(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noout.adapters.bmc.ipmi.LOOK_WALL_S", 1.0)
+    program = stand.home / "ipmitool"
+    program.write_text(f"#!/bin/sh\necho $$ > {stand.home / 'number'}\nexec sleep 1000\n")
+    state = await stand.bmc.observe()
+    assert not state.reachable
+    assert "did not end within" in state.trouble
+    number = int((stand.home / "number").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\0" * 1000, "|" * 5000, " 01 00 00\nFAN1 | 01h | ok | 29.1 | 1e308 RPM", "x\n" * 50_000]
+)
+async def test_rubbish_in_its_place_is_survived(stand: Stand, text: str) -> None:
+    stand.say(text)
+    state = await stand.bmc.observe()
+    assert decode(HardwareState, encode(state)) == state

@@ -326,7 +326,7 @@ def _sensor_of(row: Document, message: str, known: Sequence[str]) -> str:
         [arg for arg in told if isinstance(arg, str) and arg != "ArrayOfMessageArgs"] if isinstance(told, list) else []
     )
     for name in known:
-        if name in args or re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", message):
+        if name in args or (name in message and re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", message)):
             return name
     raw = table(table(table(row.get("Oem")).get("Supermicro")).get("RawEventData"))
     return (str(raw.get("SensorName") or "") or (args[0] if len(args) == 1 else ""))[:NAME_MAX]
