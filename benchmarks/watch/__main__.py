@@ -99,7 +99,7 @@ def main() -> int:
     done = kept(code)
     missing = [job for job in wanted if job not in done]
     KEPT.parent.mkdir(exist_ok=True)
-    with KEPT.open("a") as file, ProcessPoolExecutor(args.jobs) as pool:
+    with KEPT.open("a", buffering=1) as file, ProcessPoolExecutor(args.jobs) as pool:
         for number, result in enumerate(pool.map(run, missing, chunksize=4), 1):
             done[tuple(result["job"])] = result  # type: ignore[arg-type, index]
             file.write(json.dumps({"code": code, "result": result}) + "\n")

@@ -146,6 +146,7 @@ class NodeWatch:
             latest = sorted(self._entries.items(), key=lambda each: each[1].at)[-ENTRIES_MAX:]
             self._entries = {key: e for key, e in latest if e.at >= at - KEPT}
         self._logged |= fan_sensors(fresh)
+        self.parts.heard(fresh)
         self._crossings = None
         return True
 

@@ -6,11 +6,13 @@ host's exporters count them. A value counts when it is held for two polls; a cou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from noout.domain.hardware import Episode, HardwareState, Power, Reading, SensorKind, Unit
-from noout.watch.episodes import HALF_LIFE
+from noout.domain.hardware import Episode, HardwareState, LogEntry, Power, Reading, SensorKind, Unit
+from noout.watch.episodes import HALF_LIFE, JOIN
+from noout.watch.partlog import told
 
 HELD_POLLS = 2
 CELSIUS_MAX = 200.0  # no board survives it: what says so is garbage
@@ -70,11 +72,15 @@ class Counter:
         grown = value - self.last if self.last is not None and value > self.last else 0.0
         self.last = value
         if grown:
-            self.grown = self.weight(at) + grown
-            self.grown_at, self.latest = at, grown
-            hour = at.replace(minute=0, second=0, microsecond=0)
-            self.hours = [each for each in self.hours if at - each < HALF_LIFE and each != hour] + [hour]
+            self.add(at, grown)
         return grown
+
+    def add(self, at: datetime, grown: float) -> None:
+        """It grew by so much."""
+        self.grown = self.weight(at) + grown
+        self.grown_at, self.latest = max(at, self.grown_at or at), grown
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        self.hours = [*(each for each in self.hours if at - each < HALF_LIFE and each != hour), hour]
 
     def weight(self, at: datetime) -> float:
         if self.grown_at is None:
@@ -105,6 +111,18 @@ class Parts:
                 self._redundancy(state, group, kind)
         for reading in state.host:
             self._host(state.at, reading)
+
+    def heard(self, log: Sequence[LogEntry]) -> None:
+        """Entries of the log that were not heard before. Several about one part within moments are one."""
+        for entry in sorted(log, key=lambda each: each.at):
+            if (said := told(entry)) is None:
+                continue
+            if said.kind is SensorKind.MEMORY:
+                self.counters.setdefault(said.sensor, Counter(said.sensor, said.kind)).add(entry.at, 1.0)
+                continue
+            track = self.track(said.kind, said.sensor)
+            if not any(abs(entry.at - each.since) <= JOIN for each in track.episodes):
+                track.happened(entry.at, entry.at, "log", "log")
 
     def _temperature(self, at: datetime, reading: Reading) -> None:
         value, limit = reading.value, reading.upper_critical
