@@ -14,6 +14,7 @@ from noout.watch.words import clock, span
 ILL = {Condition.FAILED, Condition.FLAPPING, Condition.DEGRADED}
 CORRECTABLE_MANY = 100.0  # correctable errors in the bucket of 24 hours
 CORRECTABLE_HOURS, CORRECTABLE_SOME = 6, 12.0  # or some, in so many different hours of a day
+CORRECTABLE_LOGGED = 10.0  # or entries of the log: firmware writes one only when its own threshold is crossed
 
 _NOUN = {
     SensorKind.TEMPERATURE: ("was too hot", "cooled down"),
@@ -108,7 +109,9 @@ def _memory(node: NodeId, counter: Counter, now: datetime) -> Verdict | None:
     uncorrectable = "uncorrectable" in counter.sensor
     if uncorrectable:
         condition, why = Condition.FAILED, f"{counter.sensor} errors grew by {counter.latest:g}, last at {at}."
-    elif weight >= CORRECTABLE_MANY or (len(counter.hours) >= CORRECTABLE_HOURS and weight >= CORRECTABLE_SOME):
+    elif weight >= (CORRECTABLE_LOGGED if counter.last is None else CORRECTABLE_MANY) or (
+        len(counter.hours) >= CORRECTABLE_HOURS and weight >= CORRECTABLE_SOME
+    ):
         condition = Condition.DEGRADED
         why = (
             f"{counter.sensor} errors grow: about {weight:.0f} lately, in {len(counter.hours)} different hours of a "

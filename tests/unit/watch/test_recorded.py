@@ -119,8 +119,9 @@ def test_a_storm_of_correctable_errors_names_the_dimm():
     busiest = max(log, key=lambda one: sum(timedelta() <= one.at - e.at < timedelta(hours=24) for e in log)).at
     seen = tuple(entry for entry in log if entry.at <= busiest)
     memory = [v for v in judge([HardwareState(NODE, busiest, True, Power.ON, log=seen)], busiest) if v.episodes]
-    assert memory and {v.kind for v in memory} == {SensorKind.MEMORY}
-    assert all("DIMM" in v.sensor and "correctable errors" in v.why for v in memory)
+    assert [(v.sensor, v.kind, v.condition) for v in memory] == [
+        ("DIMMB1 correctable", SensorKind.MEMORY, Condition.DEGRADED)
+    ]
     quiet = busiest + timedelta(days=8)
     assert propose(NODE, judge([HardwareState(NODE, quiet, True, Power.ON, log=seen)], quiet)) is None
 
