@@ -77,6 +77,14 @@ def test_the_node_with_the_fewest_guests_is_the_first():
     assert rolling.cost.moves - rolling.refill_moves == 18
 
 
+def test_guests_go_to_nodes_that_are_done_also_where_a_larger_one_is_emptier():
+    state = _even(4, each=3)
+    large = [a_guest(200 + k, "pve9", 1) for k in range(6)]
+    rolling = _roll(replace(state, nodes=(*state.nodes, a_node("pve9", 200)), guests=(*state.guests, *large)))
+    assert rolling.bound_moves == 18 + 3
+    assert rolling.cost.moves - rolling.refill_moves == 21
+
+
 def test_a_spare_node_takes_the_first_guests_and_nobody_moves_twice():
     state = _even(4)
     rolling = _roll(replace(state, nodes=(*state.nodes, a_node("pve9", 32))))
@@ -85,8 +93,10 @@ def test_a_spare_node_takes_the_first_guests_and_nobody_moves_twice():
 
 
 def test_each_turn_holds_in_the_state_that_the_turns_before_it_leave():
-    state = _even()
-    for stage in _roll(state, ceph=a_ceph(5)).stages:
+    state = _even(ram=2)
+    stages = _roll(state, ceph=a_ceph(5)).stages
+    assert len(stages) == 5
+    for stage in stages:
         assert lint(stage.plan, state, None, a_ceph(5)) == ()
         state = carried_out(state, stage.plan)
 

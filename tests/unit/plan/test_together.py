@@ -54,8 +54,11 @@ def test_no_word_about_parts_that_a_node_does_not_share():
 
 
 def test_both_are_emptied_into_the_others_and_each_plan_holds_in_its_turn():
-    state = _state()
-    first, second = plan_together(state, None, PAIR, now=NOW, policy=SHARED)
+    state = _state(each=3)
+    few = [guest for guest in state.guests if guest.node not in PAIR or guest.id.vmid in (100, 110)]
+    state = replace(state, guests=tuple(few))  # alone, each would choose the other
+    assert _targets(make_plan(state, None, PAIR[0], now=NOW)) == {PAIR[1]}
+    first, second = plan_together(state, None, PAIR, now=NOW, policy=Policy())
     assert first.feasible and second.feasible
     assert not (_targets(first) | _targets(second)) & set(PAIR)
     assert lint(first, state) == ()
