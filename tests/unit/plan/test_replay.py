@@ -13,6 +13,7 @@ from noout.domain.cluster import Affinity, ClusterState, GuestStatus, NodeId
 from noout.domain.maintenance import Move, MoveKind
 from noout.plan.plan import make_plan
 from noout.plan.replay import breaches
+from noout.plan.schedule import with_dependencies
 from tests.unit.plan.clusters import GIB, NOW, a_guest, a_node, a_state, apart, gid, node_id
 
 NODES = [node_id(name) for name in ("pve1", "pve2", "pve3")]
@@ -122,3 +123,28 @@ def test_nobody_overtakes_into_room_that_is_not_there_yet(waits: dict[int, tuple
     found = list(breaches(moves, state, where, dict.fromkeys(NODES, 10 * GIB)))
     assert found == said
     assert bool(said) == goes_wrong(moves, state, dict.fromkeys(NODES, 10 * GIB))
+
+
+def test_whoever_comes_later_waits_for_the_same_room():
+    """The small one fits only because the large one has left, though it was for another that it left."""
+    guests = [a_guest(i + 1, *each) for i, each in enumerate(LINE)]
+    state = a_state([a_node(node.name) for node in NODES], guests)
+    ways = [(2, NODES[0], NODES[2]), (3, NODES[1], NODES[0]), (4, NODES[1], NODES[0])]
+    moves = [Move(gid(v), "", MoveKind.LIVE, one, other, guests[v - 1].ram_bytes) for v, one, other in ways]
+    where = {guest.id: guest.node for guest in guests}
+    found = with_dependencies(moves, state, where, dict.fromkeys(NODES, 10 * GIB))
+    assert found is not None and [move.after for move in found] == [(), (gid(2),), (gid(2),)]
+
+
+@pytest.mark.parametrize(
+    ("waits", "said"), [((2,), []), ((), ["ams1/3 comes to pve1 with ams1/2 there: rule apart forbids it"])]
+)
+def test_a_rival_that_is_leaving_is_there_until_it_is_waited_for(waits: tuple[int, ...], said: list[str]):
+    guests = [a_guest(i + 1, *each) for i, each in enumerate(LINE)]
+    state = a_state([a_node(node.name) for node in NODES], guests, rules=(apart(2, 3),))
+    moves = [
+        Move(gid(2), "", MoveKind.LIVE, NODES[0], NODES[2], 6 * GIB),
+        Move(gid(3), "", MoveKind.LIVE, NODES[1], NODES[0], 3 * GIB, after=tuple(gid(v) for v in waits)),
+    ]
+    where = {guest.id: guest.node for guest in guests}
+    assert list(breaches(moves, state, where, dict.fromkeys(NODES, 99 * GIB))) == said
