@@ -225,6 +225,28 @@ def test_a_restart_loses_no_episode_not_even_one_that_is_going_on(restart_min: i
     virtually(main)
 
 
+def test_what_was_remembered_outlives_the_readings_it_came_from() -> None:
+    """Mild faults show over days: longer than each reading is kept."""
+
+    async def main(clock: Clock, store: MemoryStore) -> None:
+        board = Board(clock, say=_stopping(clock))
+        await during(Watcher({NODE: board}, store, store, clock, 60.0), 220 * 60)
+        [before, *_] = (await Watcher({}, store, store, clock, 60.0).health(NODE)).verdicts
+        await store.thin_hardware(NODE, clock.now() - timedelta(minutes=15), clock.now() - timedelta(days=30))
+        assert len(await store.hardware(NODE, clock.now() - timedelta(days=1))) < 30
+        health = await Watcher({}, store, store, clock, 60.0).health(NODE)
+        [after, *_] = health.verdicts
+        assert (after.sensor, after.condition, after.since) == (before.sensor, Condition.FLAPPING, before.since)
+        assert len(after.episodes) == len(before.episodes) == 4
+        assert health.latest is not None
+        at = clock.now()
+        await store.keep_memory(NODE, at, {"since": "", "watch": {"version": 0}})  # of another version
+        [anew, *_] = (await Watcher({}, store, store, clock, 60.0).health(NODE)).verdicts
+        assert anew.condition is not Condition.FLAPPING
+
+    virtually(main)
+
+
 class Metrics:
     def __init__(self, report: HostReport | None) -> None:
         self.report = report
