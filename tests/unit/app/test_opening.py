@@ -99,3 +99,23 @@ def test_an_opening_that_was_cut_short_cannot_be_approved_unseen() -> None:
         assert fold(whole).fsid == (await desk.lab.ceph.observe()).fsid
 
     run_virtual(main())
+
+
+def test_a_repair_that_did_not_last_is_taken_up_again_under_its_own_name() -> None:
+    async def main() -> None:
+        desk = Desk()
+        first = await desk.open(PVE3)
+        until = desk.lab.clock.now().isoformat()
+        seq = len(await desk.store.read(first))
+        await desk.store.append(first, seq, Kind.CLOSED, {"outcome": "done", "probation_until": until})
+        await desk.store.append(first, seq + 1, Kind.PROBATION_FAILED, {"why": "FAN3B again"})
+        assert await desk.open(PVE3) == first
+        events = await desk.store.read(first)
+        m = fold(events)
+        assert events[seq + 2].kind == Kind.REOPENED and m.open and m.reopened == 1
+        assert m.plan == desk.plans[PVE3] and m.approved_by == "operator:anna" and "guests" in m.facts
+        seq = len(events)
+        await desk.store.append(first, seq, Kind.CLOSED, {"outcome": "done", "probation_until": until})
+        assert await desk.open(PVE3) != first, "this one was not found wanting"
+
+    run_virtual(main())
