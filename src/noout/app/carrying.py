@@ -113,13 +113,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         accept=accept,
         silent=silent,
         answered=answered,
-        rules=Rules(
-            found.policy.lock_wait_s,
-            chosen.canary,
-            chosen.hold_limit_h * 3600,
-            chosen.cluster_noout,
-            chosen.slow_wait_s,
-        ),
+        rules=_rules(found),
         frozen=frozen,
         page=partial(page, found),
         inventory=comeback.before,
@@ -132,6 +126,13 @@ def soak_of(found: Installation, m: Maintenance) -> float:
     """How long this node is to prove itself (s): as configured, or longer for a fault that shows itself seldom."""
     chosen = found.settings.policy
     return soak_length_s(m.fault, chosen.soak_s, chosen.soak_share, chosen.soak_max_h * 3600)
+
+
+def _rules(found: Installation) -> Rules:
+    chosen = found.settings.policy
+    return Rules(
+        found.policy.lock_wait_s, chosen.canary, chosen.hold_limit_h * 3600, chosen.cluster_noout, chosen.slow_wait_s
+    )
 
 
 async def accepted(found: Installation, m: Maintenance, seen: Observation, comeback: Comeback) -> Answer:

@@ -49,6 +49,8 @@ def sentence(event: Event) -> str | None:
             return f"work order {data['work_order']['number']} issued"
         case Kind.FACT if data.get("name") == "second-fault":
             return f"SECOND FAULT: {data.get('value')}: close up now"
+        case Kind.FACT if data.get("name") == "backing-off":
+            return _backing_off(data.get("value"))
         case Kind.CLOSED:
             return f"closed: {data.get('outcome', '')}{_left_away(data.get('leftovers') or [])}"
         case Kind.PROBATION_FAILED:
@@ -71,6 +73,12 @@ def _waiting(event: Event) -> str | None:
         return None
     answer = f" → {ANSWERS[needs]} {event.stream}" if needs in ANSWERS else ""
     return f"waits: {event.data['why']}{answer}"
+
+
+def _backing_off(value: Json) -> str:
+    if not isinstance(value, dict):
+        return "Ceph serves its clients in time again: guests are moved on"
+    return f"Ceph is slow ({', '.join(value['checks'])}): no further guest is moved until it is not, or for a while"
 
 
 def _moved(event: Event) -> str:

@@ -14,7 +14,8 @@ from noout.app.compose import Installation
 from noout.app.runbook import runbook
 from noout.cli.options import out, print_plain
 from noout.domain.errors import NooutError
-from noout.domain.maintenance import Maintenance
+from noout.domain.maintenance import Maintenance, Phase
+from noout.plan.remaining import pace, remaining_s
 
 WHAT_NOW = {
     "approval": "noout approve {id}",
@@ -87,6 +88,16 @@ def headline(state: Maintenance) -> Table:
     return table
 
 
+def _until_empty(state: Maintenance) -> str:
+    """How long the evacuation still takes; "" when it is over or not begun."""
+    if state.plan is None or state.phase is not Phase.EVACUATING:
+        return ""
+    ratio = pace(state.plan, state.moved)
+    low, high = remaining_s(state.plan, {move.guest for move in state.moved}, ratio)
+    by = "at the rate measured so far" if ratio is not None else "as planned"
+    return f"about {low / 60:.0f} to {high / 60:.0f} min until {state.node.name} is empty, {by}" if high else ""
+
+
 def show_standing(state: Maintenance, hand: ByHand | None = None) -> None:
     """The head line alone, or with ``hand`` everything a person needs to take over."""
     table = headline(state)
@@ -103,6 +114,8 @@ def show_standing(state: Maintenance, hand: ByHand | None = None) -> None:
         for sentence in state.facts.get("exposure") or ():
             table.add_row("at stake", escape(str(sentence)))
     away = [move for move in state.moved if not move.homeward]
+    if left := _until_empty(state):
+        table.add_row("left", left)
     if away:
         table.add_row("moved", f"{len(away)} away, {sum(1 for move in state.moved if move.homeward)} home again")
     if (chance := (state.facts.get("acceptance") or {}).get("chance")) is not None:

@@ -16,7 +16,8 @@ from noout.domain.cluster import ClusterState
 from noout.domain.reasons import Caution
 from noout.plan.policy import MIB, Policy
 
-IN_FULL = "[clusters.NAME.network] shared = false, if nothing else uses its links"
+IN_FULL = "[clusters.NAME.network] shared = false, if nothing else uses its links; true, if so"
+PERHAPS = "perhaps "
 
 
 def settled(policy: Policy, state: ClusterState, ceph: CephState | None) -> Policy:
@@ -38,7 +39,7 @@ def sharers(state: ClusterState, ceph: CephState | None) -> tuple[str, ...]:
     found = []
     for name, addresses in others.items():
         if not addresses:
-            found.append(f"perhaps {name}")
+            found.append(PERHAPS + name)
         elif _any_in(addresses, state.migration_network) if state.migration_network else addresses & own or not own:
             found.append(name)
     return tuple(found)
@@ -54,13 +55,11 @@ def _any_in(addresses: Iterable[str], network: str) -> bool:
 
 
 def caution(asked: Policy, state: ClusterState, ceph: CephState | None) -> Caution | None:
-    """Said where the speed of a migration follows from an assumption; ``asked``: the policy as it was configured."""
-    policy = settled(asked, state, ceph)
-    perhaps = [each for each in sharers(state, ceph) if each.startswith("perhaps")]
-    if asked.shared is not None or not policy.shared:
+    """Said where the network is taken as shared because nobody saw whether it is; ``asked``: as it was configured."""
+    perhaps = [each for each in sharers(state, ceph) if each.startswith(PERHAPS)]
+    if asked.shared is not None or not perhaps:
         return None
-    whom = " and ".join(sharers(state, ceph))
-    rate = f"{policy.cap_bytes_s / MIB:.0f} MiB/s"
-    said = f"migrations share their network with {whom}: all of them together are kept to {rate}"
-    remedy = IN_FULL if perhaps else "a migration network of their own would empty the node sooner"
-    return Caution("plan.network-shared", state.name, said, remedy, {"with": whom, "rate": rate})
+    whom = " and ".join(each.removeprefix(PERHAPS) for each in perhaps)
+    rate = f"{settled(asked, state, ceph).cap_bytes_s / MIB:.0f} MiB/s"
+    said = f"it was not seen whether migrations share their network with {whom}: together they are kept to {rate}"
+    return Caution("plan.network-shared", state.name, said, IN_FULL, {"with": whom, "rate": rate})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,7 @@ def test_what_a_healthy_cluster_tells(recordings: Path) -> None:
     assert state.nearfull_ratio == 0.85
     assert all(osd.size_bytes == 8 * 1024**3 and 0 < osd.used_bytes < osd.size_bytes for osd in state.osds)
     assert state.osds_of("pve2") == state.osds[2:4]
+    assert state.addresses and all(re.fullmatch(r"[\d.]+|[0-9a-f:]+", each) for each in state.addresses)
 
 
 def test_checks_carry_their_summaries(recordings: Path) -> None:

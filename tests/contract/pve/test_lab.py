@@ -74,7 +74,8 @@ async def test_an_observation_shows_the_world_as_it_is(site: LabSite) -> None:
     assert state.ha_armed
     assert state.at == site.clock.now()
     assert state.version == "9.2.11"
-    assert state.migration_network == "10.77.0.0/24"
+    assert (state.migration_network, state.migration_type) == ("10.77.0.0/24", "secure")
+    assert state.corosync_addresses == {node.ip for node in state.nodes}
     assert {node.id.name: (node.online, node.ram_bytes, node.ip) for node in state.nodes} == {
         name: (True, node.maxmem, node.ip) for name, node in world.nodes.items()
     }

@@ -113,7 +113,7 @@ def test_migrations_are_encrypted_unless_the_cluster_says_otherwise(kind: str, e
 def test_an_assumption_about_the_network_is_said_with_its_remedy():
     found = planned(a_guest(1, "pve3"), policy=Policy()).cautions
     said = next(each for each in found if each.code == "plan.network-shared")
-    assert "perhaps corosync" in said.message and "550 MiB/s" in said.message and "shared = false" in said.remedy
+    assert "network with corosync" in said.message and "550 MiB/s" in said.message and "shared = false" in said.remedy
     for policy in (OPEN, SHARED):
         assert not [c for c in planned(a_guest(1, "pve3"), policy=policy).cautions if c.code == said.code]
 

@@ -17,6 +17,7 @@ from noout.domain.ceph import CephState, OkToStop, Osd, Pool
 Document = Mapping[str, Any]
 ERASURE = 3  # a pool's "type"; 1 is replicated
 _KIB = 1024
+_FLAT = re.compile(r"(?:\[([0-9A-Fa-f:]+)\]|([0-9.]+)):\d+/")  # "10.0.0.1:6789/0"
 _ADDRESS = re.compile(r"v\d:(?:\[([0-9A-Fa-f:]+)\]|([0-9.]+)):\d+/")
 
 
@@ -74,11 +75,10 @@ def ceph_state(at: datetime, seen: Documents) -> CephState:
 
 
 def _used_addresses(seen: Documents) -> frozenset[str]:
-    """Where mons and OSDs serve clients and each other."""
-    mons = (str(row.get("public_addrs") or row.get("addr") or "") for row in seen.mon_dump.get("mons") or ())
-    keys = ("public_addr", "cluster_addr")
-    osds = (str(row.get(key) or "") for row in seen.osd_dump.get("osds") or () for key in keys)
-    return frozenset(each for text in (*mons, *osds) for each in addresses(text))
+    """Where mons and OSDs serve clients and each other, by ``public_addr`` and ``cluster_addr`` of the maps."""
+    rows = (*(seen.mon_dump.get("mons") or ()), *(seen.osd_dump.get("osds") or ()))
+    found = (_FLAT.match(str(row.get(key) or "")) for row in rows for key in ("public_addr", "cluster_addr"))
+    return frozenset(each[1] or each[2] for each in found if each is not None) - {"0.0.0.0", "::"}
 
 
 def mds_states(status: Document) -> tuple[tuple[str, str], ...]:
