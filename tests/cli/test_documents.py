@@ -69,8 +69,12 @@ def test_a_plan_says_whose_guests_it_touches_and_draws_itself(noout: Noout, plac
     drawn = ElementTree.fromstring((place / "plan.svg").read_text())
     assert document["plan"]["id"] in " ".join(drawn.itertext())
     assert "Customers touched" in noout("plan", "pve3").out
-    said = noout("plan", "pve3", "--svg", "no/such/folder.svg")
-    assert said.code == 2 and "cannot be written" in said.err
+    for more, words in (
+        (("pve3", "--svg", "no/such/folder.svg"), "cannot be written"),
+        (("--all", "--svg", "x"), "one node"),
+    ):
+        said = noout("plan", *more)
+        assert said.code == 2 and words in said.err
 
 
 def test_a_plan_that_does_not_work_is_a_document_and_a_picture_all_the_same(noout: Noout, place: Path) -> None:

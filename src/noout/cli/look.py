@@ -123,6 +123,8 @@ def plan(
         raise UsageError("--json and --runbook are two documents", remedy="ask for one of them")
     which = Which(node, every, cluster, hours, tuple(beside or ()), tuple(done or ()))
     if which.several(as_runbook):
+        if svg is not None:
+            raise UsageError("--svg draws the plan of one node", remedy="name one NODE, without --all")
         plan_several(which, consent or [], snapshot, as_json, config)
         return
     assert node is not None

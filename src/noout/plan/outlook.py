@@ -165,7 +165,7 @@ def figures(plan: Plan) -> tuple[str, ...]:
         if low_ms.split()[-1] == high_ms.split()[-1]:
             low_ms = low_ms.split()[0]
         span = high_ms if min(pauses) == max(pauses) else f"{low_ms} to {high_ms}"
-        lines.append(f"each of them pauses for {span} by estimate, there and back")
+        lines.append(f"each guest that moves live pauses for {span} (an estimate), out and back")
     if plan.survives_another_node is not None:
         room = "has room to lose" if plan.survives_another_node else "could not absorb the loss of"
         lines.append(f"afterwards the cluster {room} one more node")
