@@ -41,8 +41,11 @@ class Choice:
         return dict(zip(self.layout.nodes, sizes, strict=True))
 
 
-def choose_targets(outs: Sequence[WayOut], units: Units, limits: Mapping[NodeId, int]) -> Choice:
-    """``outs``: how the guests of the node leave it; those that are shut down or stay are none of this."""
+def choose_targets(
+    outs: Sequence[WayOut], units: Units, limits: Mapping[NodeId, int], *, improve: bool = True
+) -> Choice:
+    """``outs``: how the guests of the node leave it; those that are shut down or stay are none of this.
+    ``improve``: look for N+1 and balance too, once everybody has a place."""
     leaving = units.of([out for out in outs if out.kind not in (None, MoveKind.SHUTDOWN)])
     layout = Layout(units.state, limits, leaving, units.movable)
     spare = Spare(units.state, units.filter)
@@ -58,7 +61,8 @@ def choose_targets(outs: Sequence[WayOut], units: Units, limits: Mapping[NodeId,
     # Beyond that third parties change nothing: the sum does not fit.
     if any(piece.at == NOWHERE for piece in layout.pieces) and left <= room:
         make_room(layout, units.policy.restarts)
-    Improvement(layout, spare, _cpu_limits(layout, units)).run()
+    if improve:
+        Improvement(layout, spare, _cpu_limits(layout, units)).run()
     order = layout.in_order()
     assert order is not None, "only layouts with an order are kept"
     return Choice(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 from noout.domain.ceph import CephState
-from noout.domain.cluster import ClusterState, GuestId, NodeId
-from noout.domain.maintenance import NodeLoad
+from noout.domain.cluster import ClusterState, NodeId
+from noout.domain.maintenance import Move, NodeLoad
 from noout.domain.reasons import Caution
 from noout.plan.capacity import CrushHost, gib, holds_ram, reserve_bytes
 from noout.plan.choice import Choice
@@ -16,21 +16,21 @@ from noout.plan.volumes import title
 
 def loads(
     state: ClusterState,
-    moved: Mapping[GuestId, NodeId],
-    down: Collection[GuestId],
+    moves: Sequence[Move],
     policy: Policy,
     ceph: CephState | None,
     crush_host: CrushHost,
 ) -> tuple[NodeLoad, ...]:
-    """Every node by name. ``moved``: where guests are afterwards; ``down``: those that are shut down."""
+    """Every node by name, before and after the moves."""
+    moved = {move.guest: move.target for move in moves}  # None: it is shut down
     ram = {node.id: [0, 0] for node in state.nodes}
     cpu = {node.id: [0.0, 0.0] for node in state.nodes}
     for guest in state.guests:
         size, used = guest.ram_bytes if holds_ram(guest) else 0, guest.cpu_used
-        there = moved.get(guest.id, guest.node) if moved else guest.node
         ram[guest.node][0] += size
         cpu[guest.node][0] += used
-        if not down or guest.id not in down:
+        there = moved.get(guest.id, guest.node)
+        if there is not None:
             ram[there][1] += size
             cpu[there][1] += used
     return tuple(

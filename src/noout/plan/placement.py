@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from random import Random
 
+from noout.plan.chance import Chance
 from noout.plan.ejection import Ejection, choose
 from noout.plan.layout import NOWHERE, Layout, Piece
 
@@ -98,7 +98,7 @@ def _better(layout: Layout, best: tuple[tuple[int, int], _Places] | None) -> tup
 
 def _polish(layout: Layout, best: tuple[tuple[int, int], _Places] | None, effort: int) -> None:
     """Take some of it apart, build it again in another order, keep what is no worse."""
-    chance = Random(len(layout.pieces))
+    chance = Chance(len(layout.pieces))
     cost = _cost(layout)
     bound = _least_aside(layout)
     stale = 0
@@ -110,7 +110,7 @@ def _polish(layout: Layout, best: tuple[tuple[int, int], _Places] | None, effort
         search = Ejection(layout, PORTFOLIO[chance.choice((0, 1, 1))], ROUND_EFFORT)
         todo = _ruin(layout, chance)
         shake = chance.choice((0.2, 0.6, 1.5))
-        todo.sort(key=lambda p: (-p.ram * (1 + shake * chance.random()), p.number))
+        todo.sort(key=lambda p: (-p.ram * (1 + shake * chance.share()), p.number))
         for piece in todo:
             search.insert(piece)
         _go_home(layout)
@@ -127,15 +127,15 @@ def _polish(layout: Layout, best: tuple[tuple[int, int], _Places] | None, effort
         _restore(layout, best[1])
 
 
-def _ruin(layout: Layout, chance: Random) -> list[Piece]:
+def _ruin(layout: Layout, chance: Chance) -> list[Piece]:
     """Empty a few nodes of what was put there, send third parties home; who has no place now."""
     away = [piece for piece in layout.others if piece.away]
     missing = [piece for piece in layout.pieces if piece.at == NOWHERE]
-    whole = chance.random() < 0.1
+    whole = chance.share() < 0.1
     used = sorted({p.at for p in layout.pieces if p.at != NOWHERE} | {n for p in away for n in (p.at, p.home)})
     several = min(len(used), chance.choice((1, 2, 3, 4)))
     nodes = set(used if whole else chance.sample(used, several))
-    if not whole and missing and chance.random() < 0.5:
+    if not whole and missing and chance.share() < 0.5:
         hardest = max(missing, key=lambda p: (p.ram, -p.number))
         nodes |= set(sorted(hardest.allowed, key=lambda n: (-layout.free[n], n))[:3])
     out = [piece for piece in layout.pieces if piece.at in nodes]

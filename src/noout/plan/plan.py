@@ -28,7 +28,7 @@ from noout.plan.returns import unwanted, way_home
 from noout.plan.safety import safety
 from noout.plan.sanity import contradicted, contradictions, refuse_malformed
 from noout.plan.schedule import in_order, with_dependencies
-from noout.plan.shortage import no_room
+from noout.plan.shortage import Shortage
 from noout.plan.targets import Filter
 from noout.plan.times import bound_and_estimate, timed
 from noout.plan.units import Units
@@ -49,6 +49,15 @@ class _Task:
     guests: Mapping[GuestId, Guest]
     here: frozenset[GuestId]  # on the node to be emptied
     late: frozenset[GuestId] = frozenset()  # guests held by something that passes
+
+
+def _task(
+    state: ClusterState, node: NodeId, policy: Policy, limits: Mapping[NodeId, int], outs: Sequence[WayOut]
+) -> _Task:
+    guests = {guest.id: guest for guest in state.guests}
+    where = {each: guest.node for each, guest in guests.items()}
+    here = frozenset(guest.id for guest in state.guests_on(node))
+    return _Task(state, node, policy, limits, where, guests, here, frozenset(o.guest.id for o in outs if o.late))
 
 
 def make_plan(
@@ -82,30 +91,22 @@ def make_plan(
     here = sorted((g for g in state.guests_on(node) if g.id not in torn), key=lambda g: g.id)
     outs = [own.way_out(guest, state, policy) for guest in here]
     limits = limits_bytes(state, ceph, policy, crush_host)
-    late = frozenset(out.guest.id for out in outs if out.late)
-    guests = {g.id: g for g in state.guests}
-    task = _Task(state, node, policy, limits, {g: each.node for g, each in guests.items()}, guests,
-                 frozenset(g.id for g in state.guests_on(node)), late)  # fmt: skip
-    filter = Filter(state, node, avoid)
+    task = _task(state, node, policy, limits, outs)
     prefer = away_from(node, prefer, (each.id for each in state.nodes), policy.parts)
-    choice = choose_targets(outs, Units(state, filter, policy, prefer), limits)
+    units = Units(state, filter := Filter(state, node, avoid), policy, prefer)
+    choice = choose_targets(outs, units, limits)
     stopped = tuple(u for u in choice.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
     stuck = tuple(u for u in choice.left_over if u not in stopped)
     moves = [*_moves(task, choice, filter), *_shutdowns(task, outs, stopped)]
-    moved = {move.guest: move.target for move in moves if move.target is not None}
-    down = {move.guest for move in moves if move.kind is MoveKind.SHUTDOWN}
-    carried = loads(state, moved, down, policy, ceph, crush_host)
+    carried = loads(state, moves, policy, ceph, crush_host)
     survives = choice.survives() if not stuck else None
     home = way_home(state, moves, limits, policy, staying(moves))
-    blockers = unknown + [reason for reason in reasons if isinstance(reason, Blocker)]
-    blockers += [blocker for out in outs for blocker in out.blockers]
-    blockers += [no_room(unit, choice.layout, policy) for unit in stuck]
+    shortage = Shortage(choice, outs, units, limits, policy)
+    blockers = [*unknown, *_in_the_way(reasons, outs), *(shortage.blocker(unit) for unit in stuck)]
     cautions = [*_known(reasons, outs), *_cautions(task, moves), *unwanted(home.stays), *tight(carried, node, policy)]
-    if survives is False:
-        cautions.append(no_spare(choice, node, state.name))
-    if (said := network.caution(asked, state, ceph)) is not None and any(move.wire_bytes for move in moves):
-        cautions.append(said)
-    bound, estimate = bound_and_estimate(moves, node, guests, policy)
+    cautions += [no_spare(choice, node, state.name)] if survives is False else []
+    cautions += _on_the_network(network.caution(asked, state, ceph), moves)
+    bound, estimate = bound_and_estimate(moves, node, task.guests, policy)
     plan = Plan(
         id="",
         node=node,
@@ -231,6 +232,15 @@ def _shutdowns(task: _Task, outs: Sequence[WayOut], stopped: Sequence[Unit]) -> 
         )
         for guest in sorted(guests, key=lambda g: g.id)
     ]
+
+
+def _on_the_network(said: Caution | None, moves: Sequence[Move]) -> list[Caution]:
+    return [said] if said is not None and any(move.wire_bytes for move in moves) else []
+
+
+def _in_the_way(reasons: Sequence[Blocker | Caution], outs: Sequence[WayOut]) -> list[Blocker]:
+    found = [reason for reason in reasons if isinstance(reason, Blocker)]
+    return found + [blocker for out in outs for blocker in out.blockers]
 
 
 def _known(reasons: Sequence[Blocker | Caution], outs: Sequence[WayOut]) -> list[Caution]:

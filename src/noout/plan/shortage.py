@@ -1,52 +1,119 @@
-"""Why a guest finds no room: node by node, what is missing, and the cheapest remedies."""
+"""Why a guest finds no room: node by node, what is missing, and the cheapest remedies, each of them tried out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from noout.domain.cluster import ClusterState, Guest, GuestStatus, NodeId
 from noout.domain.reasons import Blocker
 from noout.plan.capacity import gib
+from noout.plan.choice import Choice, choose_targets
 from noout.plan.layout import Layout, Unit
+from noout.plan.movability import WayOut
 from noout.plan.policy import Policy
+from noout.plan.targets import Filter
+from noout.plan.units import Units
 from noout.plan.volumes import title
 
+TRIALS = 8  # remedies tried out for one plan
+_RESTARTS = 4
+_NAMED = 3  # guests named as an example for one shortage
 
-def no_room(unit: Unit, layout: Layout, policy: Policy) -> Blocker:
-    """The blocker for a unit that could not be placed, as the layout stands."""
-    who = " and ".join(title(guest) for guest in unit.guests)
-    evidence: dict[str, str] = {node.name: f"{node.name} {reason}" for node, reason in unit.refused.items()}
-    lacks: list[tuple[int, str]] = []
-    piece = next(each for each in layout.pieces if each.unit is unit)
-    for node in unit.allowed:
-        place = layout.index[node]
-        missing = unit.ram_bytes - layout.free[place]
-        rivals = layout.rivals(piece, place)
-        if rivals:
-            names = ", ".join(str(each) for each in sorted(rivals))
-            rules = ", ".join(sorted(unit.apart))
-            evidence[node.name] = f"{node.name} holds {names}, from which rule {rules} keeps it apart"
-        elif missing > 0:
-            evidence[node.name] = f"{node.name} lacks {gib(missing)} (free after the reserve: {_free(layout, place)})"
-            lacks.append((missing, node.name))
-        else:
-            evidence[node.name] = f"{node.name} has no storage with room for its local disks"
-    why = "; ".join(evidence[name] for name in sorted(evidence)) or "there is no other node"
-    remedies = []
-    if lacks:
-        missing, name = min(lacks)
-        remedies.append(f"free {gib(missing)} on {name}, for instance by shutting down a guest there")
-    if unit.apart and any("keeps it apart" in text for text in evidence.values()):
-        remedies.append(f"relax rule {', '.join(sorted(unit.apart))}")
-    if not lacks and not unit.apart:
-        remedies.append("lift what excludes the nodes named above")
-    tag = f"tag it {policy.shutdown_tag} if its owner agrees to a shutdown"
-    if managed := [guest.ha.sid for guest in unit.guests if guest.ha is not None]:
-        tag += f" (and take it out of HA's hands first: ha-manager set {managed[0]} --state ignored)"
-    return Blocker(
-        "plan.no-room",
-        str(unit.guests[0].id),
-        f"no room for {who} ({gib(unit.ram_bytes)}): {why}",
-        "; or ".join([*remedies, tag]),
-        evidence | {"guests": ", ".join(str(guest.id) for guest in unit.guests)},
-    )
+
+class Shortage:
+    """Explains what ``choice`` left over. ``outs``, ``units`` and ``limits``: what it was made from."""
+
+    def __init__(
+        self, choice: Choice, outs: Sequence[WayOut], units: Units, limits: Mapping[NodeId, int], policy: Policy
+    ) -> None:
+        self.choice, self.outs, self.units, self.limits, self.policy = choice, outs, units, limits, policy
+        self.left_bytes = sum(unit.ram_bytes for unit in choice.left_over)
+        self.trials = TRIALS
+
+    def blocker(self, unit: Unit) -> Blocker:
+        """The blocker for a unit that could not be placed, as the layout stands."""
+        who = " and ".join(title(guest) for guest in unit.guests)
+        evidence: dict[str, str] = {node.name: f"{node.name} {reason}" for node, reason in unit.refused.items()}
+        lacks: list[tuple[int, NodeId]] = []
+        layout = self.choice.layout
+        piece = next(each for each in layout.pieces if each.unit is unit)
+        for node in unit.allowed:
+            place = layout.index[node]
+            missing = unit.ram_bytes - layout.free[place]
+            rivals = layout.rivals(piece, place)
+            if rivals:
+                names = ", ".join(str(each) for each in sorted(rivals))
+                rules = ", ".join(sorted(unit.apart))
+                evidence[node.name] = f"{node.name} holds {names}, from which rule {rules} keeps it apart"
+            elif missing > 0:
+                said = f"{node.name} lacks {gib(missing)} (free after the reserve: {_free(layout, place)})"
+                evidence[node.name] = said
+                lacks.append((missing, node))
+            else:
+                evidence[node.name] = f"{node.name} has no storage with room for its local disks"
+        why = "; ".join(evidence[name] for name in sorted(evidence)) or "there is no other node"
+        return Blocker(
+            "plan.no-room",
+            str(unit.guests[0].id),
+            f"no room for {who} ({gib(unit.ram_bytes)}): {why}",
+            "; or ".join([*self._remedies(unit, sorted(lacks), evidence), self._consent(unit)]),
+            evidence | {"guests": ", ".join(str(guest.id) for guest in unit.guests)},
+        )
+
+    def _remedies(self, unit: Unit, lacks: Sequence[tuple[int, NodeId]], evidence: Mapping[str, str]) -> Iterator[str]:
+        for missing, node in lacks[:2]:
+            raised = dict(self.limits) | {node: self.limits[node] + missing}
+            if not self._helps(unit, limits=raised):
+                continue
+            yield f"free {gib(missing)} on {node.name}{self._by_whom(unit, missing, node)}"
+            break
+        kept_apart = any("keeps it apart" in text for text in evidence.values())
+        for rule in sorted(unit.apart) if kept_apart else ():
+            without = tuple(replace(r, enabled=False) if r.name == rule else r for r in self.units.state.rules)
+            if self._helps(unit, state=replace(self.units.state, rules=without)):
+                yield f"relax rule {rule}: then there is room"
+        if not lacks and not unit.apart:
+            yield "lift what excludes the nodes named above"
+
+    def _by_whom(self, unit: Unit, missing: int, node: NodeId) -> str:
+        """The smallest guest of the node whose shutdown is enough, tried out."""
+        able = [
+            guest
+            for guest in self.units.on[node]
+            if guest.running and guest.ram_bytes >= missing and guest.id not in self.policy.noout_guests
+        ]
+        for guest in sorted(able, key=lambda g: (g.ram_bytes, g.id))[:_NAMED]:
+            if self._helps(unit, state=_without(self.units.state, guest)):
+                return (
+                    f", for instance by shutting down {title(guest)} ({gib(guest.ram_bytes)}) there: then there is room"
+                )
+        return ": then there is room"
+
+    def _helps(self, unit: Unit, state: ClusterState | None = None, limits: Mapping[NodeId, int] | None = None) -> bool:
+        """Whether the unit finds room in a cluster changed like this, without another losing its own."""
+        self.trials -= 1
+        if self.trials < 0:
+            return False
+        state = state or self.units.state
+        policy = replace(self.policy, restarts=min(self.policy.restarts, _RESTARTS))
+        old = self.units.filter
+        units = Units(state, Filter(state, old.leaving, old.avoid), policy, self.units.prefer)
+        again = choose_targets(self.outs, units, limits or self.limits, improve=False)
+        left = sum(each.ram_bytes for each in again.left_over)
+        return left < self.left_bytes and unit.key not in {each.key for each in again.left_over}
+
+    def _consent(self, unit: Unit) -> str:
+        tag = f"tag it {self.policy.shutdown_tag} if its owner agrees to a shutdown"
+        if managed := [guest.ha.sid for guest in unit.guests if guest.ha is not None]:
+            tag += f" (and take it out of HA's hands first: ha-manager set {managed[0]} --state ignored)"
+        return tag
+
+
+def _without(state: ClusterState, gone: Guest) -> ClusterState:
+    """The cluster with this guest shut down."""
+    stopped = replace(gone, status=GuestStatus.STOPPED, onboot=False, ha=None)
+    return replace(state, guests=tuple(stopped if each is gone else each for each in state.guests))
 
 
 def _free(layout: Layout, place: int) -> str:

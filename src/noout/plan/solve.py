@@ -42,8 +42,10 @@ def solve(layout: Layout, effort: float = EFFORT) -> Answer | None:
     if not available() or len(layout.nodes) > NODES_MAX or any(piece.disks for piece in layout.pieces):
         return None
     layout.back_to(0)
+    leaving = {piece.home for piece in layout.pieces}
     for node in range(len(layout.nodes)):
-        layout.here(node)
+        if node not in leaving:
+            layout.here(node)
     return _Question(layout).answer(effort)
 
 
