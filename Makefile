@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help demo test test-fast test-real mutations crash-points bench-ceph bench-plan lint format clean
+.PHONY: help demo test test-fast test-real mutations crash-points bench-ceph bench-plan bench-watch lint format clean
 
 help:
 	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
@@ -12,6 +12,7 @@ help:
 	@echo "make mutations  break noout on purpose in every way listed, and see that a test notices each"
 	@echo "make bench-ceph  what noout saves on a real Ceph, with and without (some minutes; needs Debian's Ceph)"
 	@echo "make bench-plan  how good plans are, on clusters that can be emptied, beside others' (a quarter of an hour)"
+	@echo "make bench-watch  how soon faulty fans are found, and how often healthy ones suspected (half an hour; BENCH=--quick)"
 	@echo "make lint     ruff and mypy --strict"
 	@echo "make clean    remove .venv and caches"
 
@@ -56,6 +57,10 @@ bench-ceph: .venv/.installed-dev
 
 bench-plan: .venv/.installed-dev
 	@$(BIN)/python -m benchmarks.plan $(BENCH)
+
+bench-watch: .venv/.installed-dev
+	@$(BIN)/python -c 'import numpy' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m benchmarks.watch $(BENCH)
 
 lint: .venv/.installed-dev
 	@$(BIN)/ruff check .
