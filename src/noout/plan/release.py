@@ -1,9 +1,9 @@
 """Which moves may start now: the one rule that the plan's times are played by and that the execution follows.
 
-At most ``streams`` moves copy at once. Setting up takes seconds in which nothing is sent, so a move may begin beside
-them for each that is *ending*: that one will have copied all by the time the next is set up. A move that goes ``alone``
-starts when nobody else still copies, and nobody starts beside it; HA moves one guest at a time; no storage is read or
-written by two copies of disks at once.
+At most ``streams`` moves from or to one node copy at once: it is that node's link which they share. Setting up takes
+seconds in which nothing is sent, so a move may begin beside them for each that is *ending*: that one will have copied
+all by the time the next is set up. A move that goes ``alone`` starts when nobody else still copies, and nobody starts
+beside it; HA moves one guest at a time; no storage is read or written by two copies of disks at once.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ class Turn(Enum):
 
 def turn(move: Move, flying: Sequence[Flight], streams: int) -> Turn:
     """Whether the move may start beside those that fly. What it waits for by ``after`` is not looked at here."""
-    copying = [each for each in flying if not each.ending]
-    full = len(copying) >= streams or len(flying) >= streams + max(streams, BESIDE)
+    copying = [each.move for each in flying if not each.ending]
+    beside = [each for each in copying if each.source == move.source or each.target == move.target]
+    full = streams < 1 or len(beside) >= streams or len(flying) >= streams + max(streams, BESIDE)
     if full or any(each.move.alone for each in flying) or (move.alone and copying):
         return Turn.NEXT
     if move.ha and any(each.move.ha for each in flying):

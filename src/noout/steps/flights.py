@@ -33,7 +33,8 @@ def _unplanned(pending: Pending, m: Maintenance) -> Move:
     args, guest = pending.action.args, actions.guest_id(pending.action)
     managed = pending.action.verb == "ha-migrate"
     return Move(
-        guest, str(args.get("name") or guest), MoveKind(str(args.get("kind") or MoveKind.LIVE)), m.node,
+        guest, str(args.get("name") or guest), MoveKind(str(args.get("kind") or MoveKind.LIVE)),
+        NodeId(m.node.cluster, str(args.get("source") or m.node.name)),
         NodeId(m.node.cluster, str(args.get("target"))), 0, ha=managed,
         with_local_disks=bool(args.get("with_local_disks")), expected_s=float(args.get("expected_s") or 0.0),
         alone=managed and m.plan is not None and m.plan.stream_bytes_s > 0,

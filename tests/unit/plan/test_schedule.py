@@ -196,6 +196,13 @@ def test_one_more_is_set_up_while_another_ends():
     assert turn(three, flights(*many, ending=True), 1) is Turn.NEXT, "but not any number of them"
 
 
+def test_a_guest_that_steps_aside_between_other_nodes_takes_no_stream():
+    aside = a_move(1, source=node_id("pve4"), target=node_id("pve5"))
+    assert turn(a_move(2), flights(aside), 1) is Turn.NOW
+    assert turn(a_move(2, target=node_id("pve5")), flights(aside), 1) is Turn.NEXT, "both load its link"
+    assert turn(a_move(2), flights(aside), 0) is Turn.NEXT
+
+
 def test_one_that_goes_alone_waits_for_all_and_nobody_passes_it():
     alone, other = a_move(1, alone=True), a_move(2)
     assert startable([alone, other], flights(a_move(3)), 4) == []
