@@ -7,8 +7,9 @@ Half of the BMCs answer like an iLO (Thermal and Power, everything in one docume
 (ThermalSubsystem, Fans and Sensors expanded), each with twelve sensors (six fans, four temperatures, two power
 supplies), an event log of forty entries and a new connection for each look, as with real ones, whose connections do
 not live for a minute. Each BMC has an address of its own in 127.0.0.0/8 and one certificate, pinned. Printed: what one
-look costs, the share of a core, the greatest memory, how many looks came and how late they were. The players' own
-processor time is not counted; on a machine with one core it is taken from the watch.
+look costs, the share of a core, the greatest memory, how many looks came and how late they were. Of each node the watch
+already remembers four days, as much as it ever holds. The players' own processor time is not counted; on a machine with
+one core it is taken from the watch.
 """
 
 from __future__ import annotations
@@ -16,28 +17,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import resource
 import ssl
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from noout.adapters.bmc import RedfishBmc
+from noout.adapters.bmc import RedfishBmc, parse
 from noout.adapters.clock import SystemClock
 from noout.adapters.http import Server
 from noout.adapters.store.sql import SqlStore
 from noout.adapters.tls import pinned
 from noout.app.watcher import Watcher
 from noout.domain.cluster import NodeId
-from noout.domain.hardware import HardwareState
+from noout.domain.hardware import HardwareState, Power
 from noout.lab.wire.tls import self_signed
+from noout.watch.memory import memory
+from noout.watch.node import NodeWatch
 
 V1 = "/redfish/v1"
 ENTRIES = 40
+GROWN_MINUTES = 4 * 24 * 60
 
 
 def address(number: int) -> str:
@@ -194,6 +200,27 @@ class Timed:
     async def locate(self, on: bool) -> None: ...
 
 
+def grown(documents: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """What the watch remembers of such a machine after four days: as much as it will ever hold."""
+    chance, node = random.Random(1), NodeId("bench", "grown")
+    where = documents.get
+    thermal, power = where("/Chassis/1/Thermal", {}), where("/Chassis/1/Power", {})
+    fans, sensors, supplies = (
+        where(f"/Chassis/1/{place}", {}).get("Members", [])
+        for place in ("ThermalSubsystem/Fans", "Sensors", "PowerSubsystem/PowerSupplies")
+    )
+    first = (
+        *parse.from_thermal(thermal), *parse.from_power(power.get("PowerSupplies", [])),
+        *parse.merge(parse.from_fans(fans, sensors), parse.from_sensors(sensors)), *parse.from_power(supplies),
+    )  # fmt: skip
+    told = NodeWatch(node)
+    for minute in range(GROWN_MINUTES):
+        readings = tuple(replace(each, value=(each.value or 180) + round(chance.gauss(0, 2))) for each in first)
+        at = now - timedelta(minutes=GROWN_MINUTES - minute)
+        told.feed(HardwareState(node, at, reachable=True, power=Power.ON, readings=readings))
+    return memory(told)
+
+
 async def measure(bmcs: int, every_s: float, minutes: float, port: int, pin: str, folder: Path) -> None:
     clock = SystemClock()
     store = await SqlStore.open(f"sqlite:///{folder / 'noout.db'}", clock)
@@ -201,10 +228,13 @@ async def measure(bmcs: int, every_s: float, minutes: float, port: int, pin: str
     troubles: list[str] = []
     tls = pinned(pin, "the BMCs")
     boards = {}
+    old = [grown(each, clock.now()) for each in (like_an_ilo(), like_openbmc())]
     for number in range(bmcs):
         node = NodeId("bench", f"n{number:04}")
         bmc = RedfishBmc(node, Server(f"https://{address(number)}:{port}", tls), "noout", "secret", clock)
         boards[node] = Timed(bmc, every_s, late, troubles)
+        # As after a restart: each node's watch is as large as it becomes.
+        await store.keep_memory(node, clock.now(), {"since": "", "watch": old[(number + 1) % 2]})
     watcher = Watcher(boards, store, store, clock, every_s)
     watching = asyncio.create_task(watcher.run())
     await asyncio.sleep(every_s + 5)  # each has been found and looked at once
