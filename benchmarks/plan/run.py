@@ -14,7 +14,7 @@ from benchmarks.plan.measure import BANDS, NOOUT, Played, Row, band_of, compared
 from benchmarks.plan.others import Others
 from benchmarks.plan.rolled import Rolled, rolled
 
-LARGE = ("hosting", 0.6)  # with 1,000 nodes: 30,000 guests
+LARGE = ("hosting", 0.46)  # with 1,000 nodes: about 30,000 guests
 Say = Callable[[str], None]
 
 
@@ -39,7 +39,7 @@ FULL = Sizes(
     solver=12,
     solver_s=30.0,
     networks=16,
-    bound=40,
+    bound=24,
     bound_s=10.0,
     timed=((5, 60), (8, 60), (16, 60), (32, 60), (64, 40), (100, 40), (1000, 3)),
     rolling=((5, 6), (16, 4), (32, 2), (100, 1)),
