@@ -39,13 +39,13 @@ def way_home(
     noout's own last. ``staying``: guests that are to stay away, with the reason. A node may hold as much as it held
     before, even above its limit.
     """
-    back = [_back(move, state) for move in reversed(out) if move.guest not in staying]
+    guests = {guest.id: guest for guest in state.guests}
+    back = [_back(move, guests.get(move.guest)) for move in reversed(out) if move.guest not in staying]
     stays = [Stay(m.guest, m.name, m.target, staying[m.guest]) for m in out if m.guest in staying and m.target]
     where = {guest.id: guest.node for guest in state.guests}
     away = where | {move.guest: move.target for move in out if move.target is not None}
     taken = taken_bytes(state)
     grounds = _Grounds(state, away, {node: max(limit, taken[node]) for node, limit in limits.items()})
-    guests = {guest.id: guest for guest in state.guests}
     tolerant_first = sorted(back, key=lambda move: not _tolerates(guests.get(move.guest), policy))
     mine = policy.noout_guests
     whole = grounds.timed(own.last(tolerant_first, mine)) or grounds.timed(own.last(back, mine))
@@ -85,12 +85,11 @@ def _tolerates(guest: Guest | None, policy: Policy) -> bool:
     return guest is not None and policy.tolerant_tag in guest.tags
 
 
-def _back(move: Move, state: ClusterState) -> Move:
+def _back(move: Move, guest: Guest | None) -> Move:
     """The same move the other way; a guest that was shut down here is started again."""
     name = move.name or str(move.guest)
     if move.target is None:
         return replace(move, after=(), why=f"{name} is started again", expected_s=START_S, expected_blackout_ms=0)
-    guest = state.guest(move.guest)
     stores = {disk.storage for disk in guest.local_disks} if guest else set()
     store = next(iter(stores)) if move.target_storage is not None and len(stores) == 1 else None
     return replace(
