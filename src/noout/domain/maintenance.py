@@ -29,7 +29,7 @@ class MoveKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One guest's move. A plan's moves start in their order, at most ``Plan.streams`` at once.
+    """One guest's move. Which moves start beside which: ``plan.release``.
 
     ``after``: guests whose moves must have finished before (room is made, or rules want it).
     ``expected_s``/``expected_blackout_ms``: estimates by the migration model, stated as such wherever shown.

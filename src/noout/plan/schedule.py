@@ -37,7 +37,10 @@ def in_order(
     ordered: list[Move] = []
     while todo:
         ready = [move for guest, move in todo.items() if not waiting[guest]]
-        best = min(ready, key=lambda m: (m.guest in late, _LATE[m.kind], m.alone, m.throttled, -way[m.guest], m.guest))
+        best = min(
+            ready,
+            key=lambda m: (m.guest in late, _LATE[m.kind], m.alone, m.alone and m.throttled, -way[m.guest], m.guest),
+        )
         ordered.append(todo.pop(best.guest))
         for each in followers.get(best.guest, ()):
             waiting[each].discard(best.guest)
