@@ -210,8 +210,10 @@ def _grid(shown: Trace, plot: _Scale) -> Iterator[str]:
         said = "no figures: it only tells its state" if shown.polls else "no figures"
         yield _text((LEFT + RIGHT) / 2, (plot.top + plot.bottom) / 2, said, "", "middle")
         return
-    for part in range(4):
-        value = plot.low + (plot.high - plot.low) * part / 3
+    span = plot.high - plot.low
+    parts = next((each for each in (3, 4, 5) if float(f"{span / each:.2g}") * each == span), 4)  # round figures
+    for part in range(parts + 1):
+        value = plot.low + span * part / parts
         yield _path("gr", f"M{LEFT} {_n(plot.y(value))}H{RIGHT}")
         yield _text(LEFT - 8, plot.y(value) + 4, f"{value:,.0f}".replace(",", " "), "", "end")
     yield _text(LEFT - 8, plot.top - 8, UNITS[shown.unit], "", "end")

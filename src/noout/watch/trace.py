@@ -11,7 +11,7 @@ from statistics import median
 from noout.domain.cluster import NodeId
 from noout.domain.hardware import Condition, Episode, HardwareState, Power, Reading, SensorKind, Unit, Verdict
 
-GAP = timedelta(minutes=5)  # ... and at least three times the usual distance of two polls
+GAP, GAP_MAX = timedelta(minutes=5), timedelta(minutes=30)  # between them: three times the usual distance of two looks
 SEVERITY = (
     Condition.FAILED, Condition.FLAPPING, Condition.DEGRADED, Condition.HUNTING, Condition.LOST_TELEMETRY, Condition.OK,
 )  # fmt: skip
@@ -127,7 +127,7 @@ def _evident(state: HardwareState) -> bool:
 def _blanks(polls: Sequence[HardwareState]) -> tuple[Stretch, ...]:
     """Where nothing can be said: the BMC was silent, nobody asked it, or the node was off."""
     usual = median([(b.at - a.at).total_seconds() for a, b in pairwise(polls)] or [0.0])
-    most = max(GAP, timedelta(seconds=3 * usual))
+    most = min(GAP_MAX, max(GAP, timedelta(seconds=3 * usual)))
     found: list[Stretch] = []
     for before, after in pairwise(polls):
         why = "off" if before.reachable and before.power is Power.OFF else "silent"
