@@ -237,7 +237,9 @@ async def measure(bmcs: int, every_s: float, minutes: float, port: int, pin: str
         await store.keep_memory(node, clock.now(), {"since": "", "watch": old[(number + 1) % 2]})
     watcher = Watcher(boards, store, store, clock, every_s)
     watching = asyncio.create_task(watcher.run())
-    await asyncio.sleep(every_s + 5)  # each has been found and looked at once
+    while not all(board.last for board in boards.values()):  # noqa: ASYNC110 - until each was found and looked at once
+        await asyncio.sleep(1.0)
+    await asyncio.sleep(every_s)
     cpu, began, looks = time.process_time(), time.monotonic(), len(late)
     await asyncio.sleep(minutes * 60)
     cpu, wall, looks = time.process_time() - cpu, time.monotonic() - began, len(late) - looks
