@@ -41,6 +41,9 @@ class NodeWatch:
         self._logged: set[str] = set()  # fans that only the log knows
         self._entries: dict[tuple[str, datetime, str], LogEntry] = {}
         self._crossings: dict[str, list[Crossing]] | None = None  # None: to be read out of the entries anew
+        self._names: list[str] = []
+        self._parsed: dict[tuple[str, datetime, str], Crossing | None] = {}
+        self._from_log: dict[str, list[Episode]] = {}  # as long as the crossings are the same
         self._off: list[tuple[datetime, datetime]] = []
         self._off_since: datetime | None = None
         self._answered: datetime | None = None
@@ -145,6 +148,7 @@ class NodeWatch:
         if len(self._entries) > ENTRIES_MAX or min(e.at for e in self._entries.values()) < at - KEPT:
             latest = sorted(self._entries.items(), key=lambda each: each[1].at)[-ENTRIES_MAX:]
             self._entries = {key: e for key, e in latest if e.at >= at - KEPT}
+            self._parsed = {key: said for key, said in self._parsed.items() if key in self._entries}
         self._logged |= fan_sensors(fresh)
         self.parts.heard(fresh)
         self._crossings = None
@@ -182,12 +186,18 @@ class NodeWatch:
         off."""
         if self._crossings is None:
             names = sorted(self.fan_names, key=len, reverse=True)
+            if names != self._names:
+                self._names, self._parsed = names, {}
+            self._from_log = {}
             off = self._off if self._off_since is None else [*self._off, (self._off_since, _FOREVER)]
             found: dict[str, list[Crossing]] = {name: [] for name in names}
             for entry in self._entries.values():
                 if any(since <= entry.at <= until for since, until in off):
                     continue
-                if (each := crossing(entry, names)) is not None:
+                key = (entry.id, entry.at, entry.message)
+                if key not in self._parsed:
+                    self._parsed[key] = crossing(entry, names)
+                if (each := self._parsed[key]) is not None:
                     found[each.sensor].append(each)
             for some in found.values():
                 some.sort(key=lambda each: (each.at, not each.low))
@@ -202,7 +212,9 @@ class NodeWatch:
             fan = self.fan(name)
             seen = from_readings(fan) if fan is not None and fan.low else []
             if entries := logged.get(name):
-                seen += from_log(name, [each for each in entries if each.at <= now], fan)
+                if name not in self._from_log:
+                    self._from_log[name] = from_log(name, entries, fan)
+                seen += [each for each in self._from_log[name] if each.since <= now]
             kept = [each for each in seen if each.until is None or each.until >= now - KEPT]
             found[name] = joined(kept) if kept else ()
         return found
