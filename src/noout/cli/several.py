@@ -32,7 +32,9 @@ class Which:
     def several(self, as_runbook: bool) -> bool:
         """Whether it is more than one; UsageError for options that contradict each other."""
         if (self.node is None) != self.every or (self.every and self.beside):
-            raise UsageError("a plan is for NODE, for NODE --with others, or for --all", remedy="ask for one of these")
+            raise UsageError(
+                "a plan needs either a 'NODE' or --all", remedy="noout plan NODE, or --all; see noout plan --help"
+            )
         if (self.cluster is not None or self.hours is not None or self.done) and not self.every:
             raise UsageError("--cluster, --done and --hours go with --all", remedy="name the node as CLUSTER/NODE")
         if as_runbook and (self.every or self.beside):
