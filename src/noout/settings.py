@@ -122,7 +122,8 @@ class CustomerSettings(_Table):
     pools: list[str] = []
     tags: list[str] = []
     language: str = Field(default="en", pattern="^(en|nl|es)$")
-    timezone: str = "UTC"
+    timezone: Zone = "UTC"
+    contract_excludes: list[WindowText] = []  # times that the contract leaves out of its availability
 
 
 class ProbeSettings(_Table):

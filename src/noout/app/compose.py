@@ -30,6 +30,7 @@ from noout.app.privileges import LOOK, require
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.customers import Customer
 from noout.domain.errors import Broken, UsageError
+from noout.domain.windows import parse_window
 from noout.domain.workorder import Location
 from noout.plan.groups import PARTS, Part
 from noout.plan.policy import GBIT_BYTES_S, GIB, Policy
@@ -84,7 +85,15 @@ class Installation:
     @property
     def customers(self) -> tuple[Customer, ...]:
         return tuple(
-            Customer(key, each.name, frozenset(each.pools), frozenset(each.tags), each.language, each.timezone)
+            Customer(
+                key,
+                each.name,
+                frozenset(each.pools),
+                frozenset(each.tags),
+                each.language,
+                each.timezone,
+                tuple(parse_window(text) for text in each.contract_excludes),
+            )
             for key, each in self.settings.customers.items()
         )
 

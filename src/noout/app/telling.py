@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from noout.app.compose import Installation
 from noout.app.reports import write_reports
 from noout.app.witnessing import services_of
+from noout.domain.customers import Customer, owner
 from noout.domain.errors import UsageError
 from noout.domain.impact import Experience
 from noout.domain.journal import Kind
 from noout.domain.maintenance import Maintenance
+from noout.domain.windows import openings
 from noout.run.touched import guests_of
 from noout.tell.report import Policy
 from noout.witness.ledger import experience
@@ -37,10 +39,27 @@ async def experiences_of(found: Installation, state: Maintenance) -> list[Experi
         moves = [move for move in state.moved if move.guest == guest.id]
         probes = found.settings.probes
         finest_s, coarsest_s = sorted((probes.every_s, probes.every_moving_s))
-        account = experience(service, samples, state.opened_at, until, finest_s, moves)
-        # Found by the finer interval, told by the coarser: only that one was kept to all the time.
-        accounts.append(replace(account, every_s=coarsest_s))
+        accounts.append(
+            experience(
+                service,
+                samples,
+                state.opened_at,
+                until,
+                # Found by the finer interval, told by the coarser: only that one was kept to all the time.
+                finest_s,
+                moves,
+                calm_s=coarsest_s,
+                excluded=_left_out(owner(found.customers, guest), state.opened_at, until),
+            )
+        )
     return accounts
+
+
+def _left_out(customer: Customer | None, since: datetime, until: datetime) -> tuple[tuple[datetime, datetime], ...]:
+    """What the contract of the guest's customer leaves out of its availability."""
+    if customer is None or not customer.contract_excludes:
+        return ()
+    return openings(since, until, customer.contract_excludes, ZoneInfo(customer.timezone))
 
 
 async def reports_of(

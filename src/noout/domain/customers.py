@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from noout.domain.cluster import Guest
+from noout.domain.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Customer:
     tags: frozenset[str] = frozenset()
     language: str = "en"
     timezone: str = "UTC"
+    contract_excludes: tuple[Window, ...] = ()  # in the customer's own time: not counted in contractual availability
 
     def owns(self, guest: Guest) -> bool:
         return (guest.pool is not None and guest.pool in self.pools) or bool(self.tags & guest.tags)

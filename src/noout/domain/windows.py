@@ -58,3 +58,21 @@ def next_open(at: datetime, windows: Sequence[Window], zone: tzinfo) -> datetime
                 found.append(max(at, opens))
                 break
     return min(found)
+
+
+def openings(
+    since: datetime, until: datetime, windows: Sequence[Window], zone: tzinfo
+) -> tuple[tuple[datetime, datetime], ...]:
+    """When they are open between ``since`` and ``until``: half-open, in UTC, in order; those that overlap overlap."""
+    found = []
+    day, last = since.astimezone(zone).date() - timedelta(days=1), until.astimezone(zone).date()
+    while day <= last:
+        for window in windows:
+            if day.weekday() in window.days:
+                later = window.closes <= window.opens
+                opens = datetime.combine(day, window.opens, zone).astimezone(UTC)
+                closes = datetime.combine(day + timedelta(days=later), window.closes, zone).astimezone(UTC)
+                if opens < until and closes > since:
+                    found.append((max(opens, since), min(closes, until)))
+        day += timedelta(days=1)
+    return tuple(sorted(found))

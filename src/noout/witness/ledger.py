@@ -78,10 +78,8 @@ def experience(
     tolerance = timedelta(seconds=every_s / 2 if tolerance_s is None else tolerance_s)
     every = timedelta(seconds=every_s)
     own_moves = [move for move in moves if move.guest == service.guest]
-    blackout_ms = max((move.blackout_ms for move in own_moves if move.blackout_ms is not None), default=None)
     mine = [each for each in samples if each.guest == service.guest and since <= each.at <= until]
     held = [each for each in mine if each.held]
-    asked = _usable((each for each in mine if not each.held and each.lag_s <= lag_max), since, until, every)
     told = Experience(
         guest=service.guest,
         name=service.name,
@@ -91,37 +89,46 @@ def experience(
         answered=0,
         resolution_s=None,
         longest_gap_s=None,
-        blackout_ms=blackout_ms,
+        blackout_ms=max((move.blackout_ms for move in own_moves if move.blackout_ms is not None), default=None),
         every_s=calm_s or every_s,
         probe=service.probe,
         held_asked=len(held),
         held_broken=sum(not each.ok for each in held),
     )
-    if asked is None:
-        return told
+    asked = _usable((each for each in mine if not each.held and each.lag_s <= lag_max), since, until, every)
+    return told if asked is None else _filled(told, asked, every + tolerance, own_moves, excluded)
+
+
+def _filled(
+    told: Experience,
+    asked: _Asked,
+    limit: timedelta,
+    moves: Sequence[Moved],
+    excluded: Sequence[tuple[datetime, datetime]],
+) -> Experience:
+    """The account with everything that the questions say. ``limit``: good answers so close leave no silence between."""
     found = {
-        vantage: silences(vantage, some, asked.first, asked.last, every + tolerance)
-        for vantage, some in asked.by_vantage.items()
+        vantage: silences(vantage, some, asked.first, asked.last, limit) for vantage, some in asked.by_vantage.items()
     }
     counted, disputed = agreed(found, asked.by_vantage)
-    interruptions = tuple(_told(silence, service, own_moves, asked.last) for silence in counted)
+    interruptions = tuple(_blamed(silence, told, moves, asked.last) for silence in counted)
     unanswered = [(micros(each.last_good), micros(each.next_good or asked.last)) for each in interruptions]
     longest = max([asked.longest_gap, *(timedelta(microseconds=end - start) for start, end in unanswered)])
-    every_question = asked.all
-    measured = _measured(every_question, asked, unanswered, timedelta(seconds=(calm_s or every_s) * _UNMEASURED))
+    questions = asked.all
+    measured = _measured(questions, asked, unanswered, timedelta(seconds=(told.every_s or 0.0) * _UNMEASURED))
     out = clipped([(micros(a), micros(b)) for a, b in excluded], micros(asked.first), micros(asked.last))
     return replace(
         told,
         since=asked.first,
         until=asked.last,
-        samples=len(every_question),
-        answered=sum(each.ok for each in every_question),
+        samples=len(questions),
+        answered=sum(each.ok for each in questions),
         resolution_s=asked.resolution.total_seconds(),
         longest_gap_s=longest.total_seconds(),
         interruptions=interruptions,
         vantages=tuple(sorted(asked.by_vantage)),
-        disputed=tuple(_told(silence, service, own_moves, asked.last) for silence in disputed),
-        baseline=_baseline(every_question, asked, own_moves, interruptions),
+        disputed=tuple(_blamed(silence, told, moves, asked.last) for silence in disputed),
+        baseline=_baseline(questions, asked, moves, interruptions),
         availability=Availability(total(measured), total(unanswered)),
         contractual=Availability(total(without(measured, out)), total(without(unanswered, out))) if out else None,
         excluded_us=total(out),
@@ -157,7 +164,7 @@ def _measured(asked: Sequence[Sample], span: _Asked, unanswered: Sequence[Span],
     return without([(micros(span.first), micros(span.last))], without(gaps, unanswered))
 
 
-def _told(silence: Silence, service: Service, moves: Sequence[Moved], end: datetime) -> Interruption:
+def _blamed(silence: Silence, told: Experience, moves: Sequence[Moved], end: datetime) -> Interruption:
     """The interruption with its cause: the move it overlaps most; unrelated when it began before any of them.
 
     A move is given the resolution as slack at its end, because the first missed question may come that much later.
@@ -171,14 +178,14 @@ def _told(silence: Silence, service: Service, moves: Sequence[Moved], end: datet
         if overlap >= timedelta(0) and overlap > best:
             best, cause, blackout_ms = overlap, _CAUSES[move.kind], move.blackout_ms
     return Interruption(
-        guest=service.guest,
+        guest=told.guest,
         last_good=silence.last_good,
         next_good=silence.next_good,
         resolution_s=silence.resolution_s,
         missed=len(silence.missed),
         cause=cause,
         already_failing=silence.already_failing,
-        probe=service.probe,
+        probe=told.probe,
         confidence=silence.confidence,
         seen_from=silence.seen_from,
         blackout_ms=blackout_ms,
