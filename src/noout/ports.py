@@ -7,7 +7,7 @@ the caller then observes before it does anything else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -241,11 +241,14 @@ class EventSource(Protocol):
 @dataclass(frozen=True, slots=True)
 class HostReport:
     """What exporters tell of one node. ``host``: what the running host measures; ``bmc``: what its BMC says by way of
-    an exporter; ``power``: on, off, or not known from there."""
+    an exporter; ``power``: on, off, or not known from there; ``redundancy``: as in ``HardwareState``; ``online``:
+    whether the cluster counts the node in."""
 
     host: tuple[Reading, ...] = ()
     bmc: tuple[Reading, ...] = ()
     power: Power = Power.UNKNOWN
+    redundancy: Mapping[str, str] = field(default_factory=dict)
+    online: bool | None = None
 
 
 class Exporters(Protocol):

@@ -90,13 +90,14 @@ class HardwareState:
     led_on: bool | None = None
     readings: tuple[Reading, ...] = ()
     log: tuple[LogEntry, ...] = ()
-    redundancy: Mapping[str, str] = field(default_factory=dict)  # "fans" -> "OK" | "Degraded" | "Lost"
+    redundancy: Mapping[str, str] = field(default_factory=dict)  # "fans" -> OK, Degraded, Lost, Insufficient, Fault
     serial: str = ""
     model: str = ""
     inventory: Mapping[str, str] = field(default_factory=dict)  # "dimms" -> "16", "bios" -> "2.1"
     trouble: str = ""  # why it was not reachable, or what of it could not be read: one sentence
     host: tuple[Reading, ...] = ()  # memory, network, disks
     alerts: tuple[Alert, ...] = ()
+    online: bool | None = None  # whether its cluster counts it in, as Proxmox VE says; None: nobody was asked
     power_restore: str = ""  # what it does when power comes back: AlwaysOn, AlwaysOff, LastState; "" = it does not say
 
 

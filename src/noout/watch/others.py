@@ -96,7 +96,8 @@ def _redundancy(node: NodeId, group: str, kind: SensorKind, parts: Parts, found:
         return Verdict(node, group, Condition.FAILED, track.since, why, kind=kind)
     if any(verdict.kind is kind and verdict.condition in ILL for verdict in found):
         return None
-    why = f"The BMC asserts that the redundancy of the {name} is lost, whatever their own status says."
+    what = f"a fault of the {name} as a whole" if track.how == "Fault" else f"that the redundancy of the {name} is lost"
+    why = f"The BMC asserts {what}, whatever their own status says."
     return Verdict(node, group, Condition.DEGRADED, track.since, why, kind=kind)
 
 

@@ -144,7 +144,7 @@ class Parts:
 
     def _redundancy(self, state: HardwareState, group: str, kind: SensorKind) -> None:
         said = state.redundancy.get(group, "")
-        if said in ("Lost", "Insufficient"):
+        if said in ("Lost", "Insufficient", "Fault"):
             self.track(kind, group).ill(state.at, said, grave=said == "Insufficient")
         elif (known := self.tracks.get((kind, group))) is not None:
             known.well(state.at)

@@ -118,3 +118,11 @@ async def test_rows_that_are_none_are_left_out() -> None:
     assert found[PVE3].bmc == ()
     body = json.dumps({"status": "success", "data": {"resultType": "scalar", "result": [1, "1"]}})
     assert await asked(httpx2.Response(200, text=body)) == {}
+
+
+@pytest.mark.parametrize(("value", "word"), [("1", "OK"), ("0", "Fault")])
+async def test_the_chassis_own_word_on_its_cooling_is_turned_round(value: str, word: str) -> None:
+    """The exporter says 1 for a cooling without fault; the rules in use alert on 0."""
+    found = await asked(vector(row("ipmi_chassis_cooling_fault_state", value)))
+    assert found == {PVE3: HostReport(redundancy={"fans": word})}
+    assert (await asked(vector(row("ipmi_chassis_power_state", "1"))))[PVE3].redundancy == {}

@@ -45,6 +45,8 @@ async def test_states_are_read_and_not_the_status_beside_them(sim: IpmiSim) -> N
     state = await seen(bmc, "Lost")
     health = {r.sensor: r.health for r in state.readings if r.kind is SensorKind.POWER_SUPPLY}
     assert health == {"PS1 Status": "OK", "PS2 Status": "Critical"}
+    sim.write("fans-redundancy", 0b100010)
+    await seen(bmc, "Insufficient")
 
 
 async def test_power_that_does_not_obey_is_seen_not_to(sim: IpmiSim) -> None:

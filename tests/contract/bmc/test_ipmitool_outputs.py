@@ -68,6 +68,22 @@ def test_lost_redundancy_is_read_though_every_status_says_ok(outputs: Path) -> N
     assert parse.redundancy(elist) == {"power-supplies": "Lost", "fans": "OK"}
 
 
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        ("Redundancy Lost", "Lost"),
+        ("Non-Redundant: Sufficient from Redundant", "Lost"),
+        ("Non-Redundant: Sufficient from Insufficient", "Lost"),
+        ("Non-Redundant: Insufficient Resources", "Insufficient"),
+        ("Redundancy Lost, Non-Redundant: Insufficient Resources", "Insufficient"),
+        ("Redundancy Degraded from Non-Redundant", "Degraded"),
+    ],
+)
+def test_redundancy_that_is_gone_is_not_yet_cooling_that_does_not_suffice(told: str, word: str) -> None:
+    elist = [f"Fan Redundancy | 08h | ok  | 30.1 | {told}", "Fan 2 Redundancy | 09h | ok  | 30.2 | Fully Redundant"]
+    assert parse.redundancy(elist) == {"fans": word}
+
+
 def test_a_supply_that_lost_its_input(outputs: Path) -> None:
     entries = parse.log_entries(lines(outputs / "psu-ac-lost.sel.txt"))
     assert [entry.id for entry in entries] == ["21", "22", "23", "24"]

@@ -239,6 +239,32 @@ async def test_an_absent_supply_of_hpe_is_no_fault() -> None:
     assert reading.health == ""
 
 
+def fans_of(*rpm: int) -> list[dict[str, Any]]:
+    return [
+        {"@odata.id": f"/c/Thermal#/Fans/{i}", "Reading": each, "Status": {"State": "Enabled", "Health": "OK"}}
+        for i, each in enumerate(rpm)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("health", "rpm", "word"),
+    [
+        ("Critical", (5000, 0, 0, 5000), "Insufficient"),
+        ("Critical", (5000, 0, 5000, 5000), "Lost"),  # three of the three that it needs
+        ("Warning", (5000, 0, 0, 5000), "Degraded"),  # the BMC itself does not call it critical
+        ("OK", (5000, 0, 0, 5000), "OK"),
+    ],
+)
+def test_cooling_that_does_not_suffice_takes_two_witnesses(health: str, rpm: tuple[int, ...], word: str) -> None:
+    members = [{"@odata.id": f"/c/Thermal#Fans/{i}"} for i in range(4)]  # as HPE writes it
+    group = {"RedundancySet": members, "MinNumNeeded": 3, "Status": {"State": "Enabled", "Health": health}}
+    assert parse.redundancy([group], fans_of(*rpm)) == word
+    new = {"RedundancyGroup": members, "MinNeededInGroup": 3, "Status": group["Status"]}
+    assert parse.redundancy([new], fans_of(*rpm)) == word
+    if word == "Insufficient":
+        assert parse.redundancy([group], fans_of(*rpm)[:3]) == "Lost", "a member that is not known may work"
+
+
 def test_hpe_tells_redundancy_on_the_system() -> None:
     told = {"FanRedundancy": "NonRedundant", "PowerSupplyRedundancy": "Redundant", "Fans": {"Status": {}}}
     system = {"Oem": {"Hpe": {"AggregateHealthStatus": told}}}

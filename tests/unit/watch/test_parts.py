@@ -104,3 +104,11 @@ def test_redundancy_that_does_not_suffice_cannot_wait():
     states = [replace(poll(60 * i), redundancy={"fans": "Insufficient"}) for i in range(5)]
     fault = propose(PVE3, judge(states, after(240)))
     assert fault is not None and fault.urgency is Urgency.EVACUATE_NOW
+
+
+def test_redundancy_that_is_lost_and_a_fault_of_the_whole_cooling_can():
+    told = {"Lost": "that the redundancy of the fans is lost", "Fault": "a fault of the fans as a whole"}
+    for word, what in told.items():
+        states = [replace(poll(60 * i), redundancy={"fans": word}) for i in range(5)]
+        fault = propose(PVE3, judge(states, after(240)))
+        assert fault is not None and fault.urgency is Urgency.SCHEDULE and what in fault.summary

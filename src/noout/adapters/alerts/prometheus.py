@@ -84,7 +84,10 @@ def report(metrics: Mapping[str, list[Row]]) -> HostReport:
     up = any(name.startswith(("node_", "smartctl_")) for name in metrics)
     power = Power.ON if up or state == 1 else Power.OFF if state == 0 else Power.UNKNOWN
     bmc = [reading for make in _BMC for reading in make(metrics)]
-    return HostReport(_unique(host), _unique(bmc), power)
+    faults = [value for _, value in metrics.get("ipmi_chassis_cooling_fault_state", ())]
+    # ipmi_exporter's logic is turned round: 1 is well, 0 is a fault of the cooling as a whole.
+    redundancy = {"fans": "Fault" if 0 in faults else "OK"} if faults else {}
+    return HostReport(_unique(host), _unique(bmc), power, redundancy)
 
 
 def _unique(readings: list[Reading]) -> tuple[Reading, ...]:
@@ -175,9 +178,9 @@ _BMC = (
     _speeds("redfish_chassis_fan_rpm", "fan", "fan_unit", _redfish),
 )
 _OTHERS = (
-    "node_bonding_active", "node_bonding_slaves", "ipmi_chassis_power_state", "ipmi_fan_speed_rpm",
-    "ipmi_fan_speed_state", "ipmi_temperature_celsius", "ipmi_temperature_state", "idrac_sensors_fan_health",
-    "idrac_sensors_fan_speed", "redfish_chassis_fan_health", "redfish_chassis_fan_rpm",
+    "node_bonding_active", "node_bonding_slaves", "ipmi_chassis_cooling_fault_state", "ipmi_chassis_power_state",
+    "ipmi_fan_speed_rpm", "ipmi_fan_speed_state", "ipmi_temperature_celsius", "ipmi_temperature_state",
+    "idrac_sensors_fan_health", "idrac_sensors_fan_speed", "redfish_chassis_fan_health", "redfish_chassis_fan_rpm",
 )  # fmt: skip
 QUERY = '{__name__=~"' + "|".join((*_HOST, *_OTHERS)) + '"}'
 

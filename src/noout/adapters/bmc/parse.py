@@ -212,14 +212,41 @@ def led(document: Document) -> bool | None:
     return {"Lit": True, "Blinking": True, "Off": False}.get(old) if isinstance(old, str) else None
 
 
-def redundancy(rows: Iterable[Document]) -> str | None:
-    """The worst of several redundancy groups; None when none is enabled (a disabled group says OK all the same)."""
-    found = [
-        _REDUNDANCY.get(str(table(row.get("Status")).get("Health")))
-        for row in rows
-        if table(row.get("Status")).get("State") in ("Enabled", None)
-    ]
-    return next((word for word in ("Lost", "Degraded", "OK") if word in found), None)
+def redundancy(rows: Iterable[Document], parts: Iterable[Document] = ()) -> str | None:
+    """The worst of several redundancy groups; None when none is enabled (a disabled group says OK all the same).
+
+    "Insufficient" takes two witnesses: the group calls itself critical, and fewer of its members, which are looked up
+    among ``parts``, work than it says that it needs. HPE's say that they need two of two while one carries all.
+    """
+    known = {_place(row.get("@odata.id")): row for row in parts}
+    found = []
+    for row in rows:
+        status = table(row.get("Status"))
+        if status.get("State") in ("Enabled", None):
+            word = _REDUNDANCY.get(str(status.get("Health")))
+            found.append("Insufficient" if word == "Lost" and _too_few(row, known) else word)
+    return next((word for word in ("Insufficient", "Lost", "Degraded", "OK") if word in found), None)
+
+
+def _too_few(group: Document, known: Mapping[str, Document]) -> bool:
+    """Whether fewer of a group's members work than it needs; False where a member is not known."""
+    needed = _number(group.get("MinNumNeeded") or group.get("MinNeededInGroup"))
+    places = [_place(each) for each in links(group.get("RedundancySet") or group.get("RedundancyGroup"))]
+    if not needed or not places or not all(place in known for place in places):
+        return False
+    return sum(_works(known[place]) for place in places) < needed
+
+
+def _works(row: Document) -> bool:
+    status = table(row.get("Status"))
+    still = any(_number(row.get(key)) == 0 for key in ("Reading", "ReadingRPM", "CurrentReading"))
+    still = still or _number(table(row.get("SpeedPercent")).get("SpeedRPM")) == 0
+    return status.get("State") in ("Enabled", None) and status.get("Health") != "Critical" and not still
+
+
+def _place(uri: Any) -> str:
+    """A part's own address: vendors write ``Thermal#/Fans/0`` or ``Thermal#Fans/0``."""
+    return str(uri).replace("#/", "#")
 
 
 def hpe_redundancy(system: Document) -> dict[str, str]:

@@ -19,10 +19,13 @@ _HEALTH = {"ok": "OK", "nc": "Warning", "lnc": "Warning", "unc": "Warning"}
 _ILL = {"cr": "Critical", "nr": "Critical", "lcr": "Critical", "lnr": "Critical", "ucr": "Critical", "unr": "Critical"}
 # The entity a sensor belongs to says what it is about, whatever it is called (IPMI 2.0, table 43-13).
 _SUPPLY, _POWER_ENTITIES, _COOLING_ENTITIES = "10", {"10", "19", "20", "21"}, {"29", "30"}
+# The states of a redundancy sensor as ipmitool words them (IPMI 2.0, table 42-2, type 0Bh); the first that fits counts:
+# "Redundancy Degraded from Non-Redundant" is degraded, "Non-Redundant: Sufficient from Insufficient" is lost, no more.
 _REDUNDANCY = {
+    "insufficient resources": "Insufficient",
+    "redundancy degraded": "Degraded",
     "redundancy lost": "Lost",
     "non-redundant": "Lost",
-    "redundancy degraded": "Degraded",
     "fully redundant": "OK",
 }
 _FAILED_SUPPLY = ("failure detected", "ac lost", "input lost", "predictive failure", "config error")
@@ -144,7 +147,7 @@ def _supply(name: str, told: str) -> Reading:
 
 def redundancy(lines: Iterable[str]) -> dict[str, str]:
     """From the states that ``sdr elist`` prints, or ``sdr list -v`` in square brackets; the worst of each group."""
-    ranked = ("OK", "Degraded", "Lost")
+    ranked = ("OK", "Degraded", "Lost", "Insufficient")
     found: dict[str, str] = {}
     group = ""
     for line in lines:

@@ -188,15 +188,18 @@ class RedfishBmc:
     async def _sensors(self, look: Look, chassis: list[Document]) -> tuple[tuple[Reading, ...], dict[str, str]]:
         readings: tuple[Reading, ...] = ()
         fans_rows: list[Document] = []
+        fans: list[Document] = []
         power_rows: list[Document] = []
         for each in chassis:
             thermal = await look.at(link(each, "Thermal"))
             readings += parse.from_thermal(thermal)
             fans_rows += documents(thermal.get("Redundancy"))
+            fans += documents(thermal.get("Fans"))
             if not _has(readings, SensorKind.FAN):
-                more, groups = await self._new_thermal(look, each)
+                more, groups, members = await self._new_thermal(look, each)
                 readings = parse.merge(readings, more)
                 fans_rows += groups
+                fans += members
             power = await look.at(link(each, "Power"))
             readings += parse.from_power(documents(power.get("PowerSupplies")))
             power_rows += documents(power.get("Redundancy"))
@@ -205,15 +208,18 @@ class RedfishBmc:
                 supplies = await look.members(link(subsystem, "PowerSupplies"))
                 readings += parse.from_power(supplies)
                 power_rows += documents(subsystem.get("PowerSupplyRedundancy"))
-        told = {"fans": parse.redundancy(fans_rows), "power-supplies": parse.redundancy(power_rows)}
+        told = {"fans": parse.redundancy(fans_rows, fans), "power-supplies": parse.redundancy(power_rows)}
         return parse.unique(readings), {key: word for key, word in told.items() if word is not None}
 
-    async def _new_thermal(self, look: Look, chassis: Document) -> tuple[tuple[Reading, ...], list[Document]]:
+    async def _new_thermal(
+        self, look: Look, chassis: Document
+    ) -> tuple[tuple[Reading, ...], list[Document], list[Document]]:
+        """Readings, redundancy groups, and the fans themselves."""
         subsystem = await look.at(link(chassis, "ThermalSubsystem"))
         fans = await look.members(link(subsystem, "Fans"))
         sensors = await look.members(link(chassis, "Sensors"))
         found = parse.merge(parse.from_fans(fans, sensors), parse.from_sensors(sensors))
-        return found, documents(subsystem.get("FanRedundancy"))
+        return found, documents(subsystem.get("FanRedundancy")), fans
 
     async def _log(self, look: Look, paths: _Paths) -> list[Document]:
         rows = await look.log(paths.log, self._last_entry)

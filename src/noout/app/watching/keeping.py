@@ -106,9 +106,12 @@ class Keeper:
 
 def reported(state: HardwareState, report: HostReport, boardless: bool) -> HardwareState:
     """A look with what the exporters say: beside the BMC, and in its place where there is none."""
+    state = replace(state, host=report.host, online=report.online)
     if not boardless or report.power is Power.UNKNOWN:
-        return replace(state, host=report.host)
-    return replace(state, host=report.host, reachable=True, power=report.power, readings=report.bmc, trouble="")
+        return state
+    return replace(
+        state, reachable=True, power=report.power, readings=report.bmc, redundancy=report.redundancy, trouble=""
+    )
 
 
 def _sane(entry: LogEntry, now: datetime) -> bool:
