@@ -26,36 +26,50 @@ LAST = ("failback", "rebalancer", media.OWNED)
 MOVES = ("migrate", "ha-migrate")
 
 
+def release_action(kind: str, subject: str, node: NodeId, guests: Sequence[Guest]) -> Action | None:
+    """The effect that gives one owned thing back; None where only hands can, or its guest is not known."""
+    guest = next((each for each in guests if str(each.id) == subject), None)
+    match kind:
+        case "noout" | "noup":
+            return actions.unset_flag(STEP, kind, subject.rsplit("/", 1)[-1])
+        case "cluster-noout":
+            return actions.cluster_noout(STEP, node.cluster, False)
+        case "osd-stopped" | "mon-stopped":
+            return actions.service(STEP, node, "start", subject)
+        case "maintenance-mode":
+            return actions.maintenance_mode(STEP, node, False)
+        case "ha-rule":
+            return actions.delete_rule(STEP, subject)
+        case "rebalancer":
+            return actions.rebalancer(STEP, subject, True)
+        case "led":
+            return actions.locate(STEP, node, False)
+        case "guest-down" if guest is not None:
+            return actions.start_guest(STEP, replace(guest, node=node))
+        case "onboot" if guest is not None:
+            return actions.onboot(STEP, replace(guest, node=node), True)
+        case "failback" if guest is not None:
+            return actions.failback(STEP, guest, True)
+        case media.OWNED:
+            medium = media.Medium.parse(subject)
+            holder = next((each for each in guests if each.id == medium.guest), None)
+            return media.insert(STEP, medium, replace(holder, node=node)) if holder is not None else None
+    return None
+
+
 def release_command(owned: Owned, node: NodeId, guests: Sequence[Guest]) -> str:
     """The command that gives one owned thing back; a comment where hands are needed."""
     subject = owned.subject.rsplit("/", 1)[-1]
-    guest = next((each for each in guests if str(each.id) == owned.subject), None)
     match owned.kind:
-        case "noout" | "noup":
-            return actions.unset_flag(STEP, owned.kind, subject).command
-        case "cluster-noout":
-            return actions.cluster_noout(STEP, node.cluster, False).command
-        case "osd-stopped" | "mon-stopped":
-            return actions.service(STEP, node, "start", subject).command
-        case "maintenance-mode":
-            return actions.maintenance_mode(STEP, node, False).command
-        case "ha-rule":
-            return actions.delete_rule(STEP, owned.subject).command
-        case "rebalancer":
-            return actions.rebalancer(STEP, owned.subject, True).command
-        case "led":
-            return actions.locate(STEP, node, False).command
-        case "guest-down" if guest is not None:
-            return actions.start_guest(STEP, replace(guest, node=node)).command
-        case "onboot" if guest is not None:
-            return actions.onboot(STEP, replace(guest, node=node), True).command
-        case "onboot":
-            return f"qm set {subject} --onboot 1   # on {node.name}; for a container: pct set"
+        case "failback":
+            return f"ha-manager set {subject} --failback 1"
         case media.OWNED:
             medium = media.Medium.parse(owned.subject)
             return media.by_hand(medium, node, medium.volume)
-        case "failback":
-            return f"ha-manager set {subject} --failback 1"
+    if (action := release_action(owned.kind, owned.subject, node, guests)) is not None:
+        return action.command
+    if owned.kind == "onboot":
+        return f"qm set {subject} --onboot 1   # on {node.name}; for a container: pct set"
     return f"# give back {owned.kind} of {owned.subject}"
 
 

@@ -16,11 +16,18 @@ PAGE_S_MAX = 30.0
 
 async def page(found: Installation, m: Maintenance, why: str) -> None:
     """Say it where somebody is woken. Never raises: that a page failed must not stop what it is about."""
-    log.error("%s: %s", m.id, why)
+    await wake(found, why, maintenance=m.id, node=str(m.node))
+
+
+async def wake(found: Installation, why: str, *, maintenance: str, node: str, cluster: str = "") -> None:
+    """The same of something that may be of no maintenance and no node ("")."""
+    log.error("%s: %s", maintenance or cluster or "noout", why)
     argv = found.settings.page.command
     if not argv:
         return
-    document = {"format": "noout.page", "version": 1, "maintenance": m.id, "node": str(m.node), "why": why}
+    document = {"format": "noout.page", "version": 1, "maintenance": maintenance, "node": node, "why": why}
+    if cluster:
+        document["cluster"] = cluster
     try:
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from noout.app.doctor.diagnosis import Diagnosis
+from noout.app.ledger import Ledger
 from noout.app.snapshot import Snapshot
 from noout.app.standstill import Standstill
 from noout.app.watcher import Health
@@ -65,6 +66,13 @@ class ProposalsDocument:
 
 
 @dataclass(frozen=True)
+class LedgerDocument:
+    format: Literal["noout.ledger"]
+    version: Literal[1]
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
 class WorkOrderDocument:
     format: Literal["noout.workorder"]
     version: Literal[1]
@@ -97,4 +105,5 @@ SCHEMAS: dict[str, Any] = {
     "journal": JournalDocument,
     "report": ReportDocument,
     "workorder": WorkOrderDocument,
+    "ledger": LedgerDocument,
 }

@@ -48,6 +48,7 @@ ENTRIES = (
     Entry("plan", "noout.cli.look:plan", LOOK, "how a node can be emptied so that nobody notices, or why not"),
     Entry("snapshot", "noout.cli.look:snapshot", LOOK, "the clusters as one JSON document"),
     Entry("status", "noout.cli.look:status", LOOK, "where maintenances stand, and the way out by hand"),
+    Entry("ledger", "noout.cli.ledger:ledger", LOOK, "what noout owns on the clusters, and what is left or taken away"),
     Entry("maintain", "noout.cli.maintain:maintain", ACT, "carry a node through a maintenance, or go on with it"),
     Entry("snooze", "noout.cli.proposals:snooze", ACT, "put aside what is proposed for a node, for some time"),
     Entry("decline", "noout.cli.proposals:decline", ACT, "no maintenance for what is proposed for a node"),

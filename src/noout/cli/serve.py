@@ -13,6 +13,7 @@ from noout.app.carrying import Carrier, carrying
 from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
 from noout.app.notice import watcher_of
+from noout.app.reconciler import Reconciler
 from noout.cli.live import Teller
 from noout.cli.options import ConfigOption, opened, out, wait
 from noout.cli.webapp import web_served
@@ -39,7 +40,7 @@ def serve(
             watcher = watcher_of(found)
             async with web_served(found, found.settings.serve.listen, watcher) as (client, _token):
                 out.print(f"serving {client.base_url}; the watch asks {len(found.bmcs)} BMCs. Stop with Ctrl-C.")
-                await _until(stop, watcher.run(), _carry_all(found, carrier))
+                await _until(stop, watcher.run(), Reconciler(found).run(), _carry_all(found, carrier))
 
     wait(work())
 

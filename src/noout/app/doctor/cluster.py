@@ -21,6 +21,8 @@ def check(cluster: ClusterPicture, picture: Picture) -> Iterator[Finding]:
         said = f"maintenance {each.id} of {each.node.name} is open ({each.phase.value}): one at a time in a cluster"
         remedy = f"noout status {each.id}; finish or abort it first"
         yield finding(str(each.node), Caution("cluster.maintenance-open", each.id, said, remedy))
+    for odd in cluster.oddities:
+        yield finding(cluster.name, Caution(f"ledger.{odd.what}", odd.subject, odd.message, odd.command))
     yield from _ha(cluster, cluster.state)
     yield from _versions(cluster, cluster.state)
 

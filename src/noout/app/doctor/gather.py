@@ -10,6 +10,7 @@ from pathlib import Path
 
 from noout.app.compose import Installation
 from noout.app.doctor.picture import KEY_FILE, ClusterPicture, Picture, Private, Trouble
+from noout.app.ledger import odd_in
 from noout.app.maintain import Maintenances
 from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import ClusterState, NodeId
@@ -86,6 +87,7 @@ async def _cluster(found: Installation, name: str, only: frozenset[NodeId], say:
         faults=await _faults(found, seen),
         plans=plans,
         open_ones=tuple(each for each in await Maintenances(found).all() if each.open and each.node.cluster == name),
+        oddities=await odd_in(found, state, ceph),
     )
 
 

@@ -11,6 +11,7 @@ from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.customers import Customer
 from noout.domain.hardware import Fault, HardwareState
 from noout.domain.maintenance import Maintenance, Plan
+from noout.domain.ownership import Oddity
 from noout.domain.survey import CephSurvey, ClusterSurvey
 from noout.settings import ClusterSettings, ProbeSettings
 
@@ -47,6 +48,7 @@ class ClusterPicture:
     faults: Mapping[NodeId, Fault] = field(default_factory=dict)
     plans: Mapping[NodeId, Plan | Trouble] = field(default_factory=dict)
     open_ones: tuple[Maintenance, ...] = ()
+    oddities: tuple[Oddity, ...] = ()  # what noout has left there, or others took from it
 
     def crush_host(self, node: NodeId) -> str:
         return self.settings.ceph.hosts.get(node.name, node.name)
