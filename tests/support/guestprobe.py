@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from noout.adapters.clock import SystemClock
-from noout.adapters.probe.tcp import TcpProber
+from noout.adapters.probe import DirectProber
 from noout.domain.cluster import GuestId
 from noout.domain.impact import Sample, Service
 
@@ -100,7 +100,7 @@ async def read_stream(reader: asyncio.StreamReader, talk: Talk) -> None:
 async def ask_connections(address: str, samples: list[Sample]) -> None:
     """noout's own prober, stretch by stretch; a stretch waits for its last answers while the next one asks."""
     clock = SystemClock()
-    prober = TcpProber(clock)
+    prober = DirectProber(clock)
     service = Service(GUEST, "web", f"tcp:{address}:80")
 
     async def stretch(since: Any) -> None:

@@ -15,8 +15,8 @@ from noout.adapters.ceph.survey import CephShells
 from noout.adapters.clock import LabClock, SystemClock
 from noout.adapters.http import Server
 from noout.adapters.machine import machine_uuid
+from noout.adapters.probe.direct import DirectProber
 from noout.adapters.probe.instants import InstantProber
-from noout.adapters.probe.tcp import TcpProber
 from noout.adapters.pve.client import PveClient
 from noout.adapters.pve.hypervisor import PveHypervisor
 from noout.adapters.pve.inventory import PveInspector
@@ -307,7 +307,7 @@ def _prometheus(settings: Settings, name: str, prometheus: PrometheusSettings) -
 def _prober(settings: Settings, clock: Clock) -> Prober:
     via = settings.probes.via
     if via == "tcp":
-        return TcpProber(clock)
+        return DirectProber(clock)
     if not via.startswith(("http://", "https://")):
         raise Broken(f"key probes.via: {via!r} is neither tcp nor a URL", remedy="correct it")
     return InstantProber(Server(via), clock)

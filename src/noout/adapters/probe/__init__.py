@@ -1,6 +1,7 @@
 """Asking the customers' services whether they answer."""
 
+from noout.adapters.probe.direct import DirectProber
 from noout.adapters.probe.instants import InstantProber
-from noout.adapters.probe.tcp import TcpProber
+from noout.adapters.probe.limits import Limits
 
-__all__ = ["InstantProber", "TcpProber"]
+__all__ = ["DirectProber", "InstantProber", "Limits"]

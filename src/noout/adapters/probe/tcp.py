@@ -1,87 +1,96 @@
-"""The Prober port for real services: a TCP connection each ``every_s``; every sample knows how late it was asked."""
+"""A TCP connection as a question; with a few bytes of HTTP said over it when asked for.
+
+Callbacks on bare sockets, no task and no stream for each question: thousands a second are asked from one core.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+import errno
+import socket
+from collections.abc import Callable
 
-from noout.domain.cluster import GuestId
-from noout.domain.impact import Sample, Service
-from noout.ports import Clock
-
-log = logging.getLogger(__name__)
-
-TIMEOUT_S = 1.0
+from noout.adapters.probe.asking import Cancel, Settle, blamed, family_of, nothing
+from noout.adapters.probe.web import Reply, request
+from noout.domain.probes import Ask, Question
 
 
-class TcpProber:
-    """``probe`` of a service is ``tcp:HOST:PORT``, or ``tcp:PORT`` where ``addresses`` knows the guest's.
+class Dial:
+    """One connection: ``question.host`` is an address. It is closed when the question is settled, unless ``keep`` takes
+    it over."""
 
-    A service without an address is not asked: it gets no samples, and so counts as not measured. An instant that is
-    already over by more than one interval is skipped, never made up.
-    """
+    __slots__ = ("_keep", "_loop", "_question", "_reply", "_request", "_settle", "_sock")
 
     def __init__(
-        self, clock: Clock, addresses: Mapping[GuestId, str] | None = None, *, timeout_s: float = TIMEOUT_S
+        self,
+        loop: asyncio.AbstractEventLoop,
+        question: Question,
+        settle: Settle,
+        agent: str,
+        *,
+        keep: Callable[[socket.socket], None] | None = None,
     ) -> None:
-        self._clock = clock
-        self._addresses = dict(addresses or {})
-        self._timeout_s = timeout_s
-        self._told: set[GuestId] = set()
+        self._loop, self._question, self._settle, self._keep = loop, question, settle, keep
+        web = question.ask is Ask.HTTP
+        self._request = request(question, agent) if web else b""
+        self._reply = Reply(question) if web else None
+        self._sock: socket.socket | None = None
 
-    async def collect(
-        self, services: Sequence[Service], since: datetime, until: datetime, every_s: float
-    ) -> Sequence[Sample]:
-        if every_s <= 0:
-            raise ValueError("every_s has to be positive")
-        every = timedelta(seconds=every_s)
-        targets = [(service, target) for service in services if (target := self._target(service)) is not None]
-        asked: list[asyncio.Task[Sample]] = []
+    def start(self) -> Cancel:
+        host, port = self._question.host, self._question.port
         try:
-            due = since + every
-            while due <= until:
-                await self._clock.sleep((due - self._clock.now()).total_seconds())
-                if self._clock.now() - due < every:
-                    asked += [asyncio.create_task(self._ask(service.guest, *to, due)) for service, to in targets]
-                due += every
-            await self._clock.sleep((until - self._clock.now()).total_seconds())
-            return await asyncio.gather(*asked)
-        finally:
-            for task in asked:
-                task.cancel()
+            self._sock = sock = socket.socket(family_of(host), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            self._settle(blamed(error.errno, at_once=True))
+            return nothing
+        failed = sock.connect_ex((host, port))
+        if failed in (0, errno.EINPROGRESS):
+            self._loop.add_writer(sock.fileno(), self._connected)
+        else:
+            self._end(blamed(failed, at_once=True))
+        return self.cancel
 
-    def _target(self, service: Service) -> tuple[str, int] | None:
-        target = parse_target(service.probe, self._addresses.get(service.guest))
-        if target is None and service.guest not in self._told:
-            self._told.add(service.guest)
-            log.warning(
-                "%s (%s) is not measured: %r names no address; write tcp:HOST:PORT",
-                service.guest, service.name, service.probe,
-            )  # fmt: skip
-        return target
+    def _connected(self) -> None:
+        assert self._sock is not None
+        self._loop.remove_writer(self._sock.fileno())
+        failed = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failed:
+            self._end(blamed(failed, at_once=False))
+        elif self._keep is not None:
+            sock, self._sock = self._sock, None
+            self._keep(sock)
+            self._settle(True)
+        elif self._reply is None:
+            self._end(True)
+        else:
+            try:
+                self._sock.send(self._request)  # it fits: nothing was sent before it
+            except OSError:
+                self._end(False)
+                return
+            self._loop.add_reader(self._sock.fileno(), self._read)
 
-    async def _ask(self, guest: GuestId, host: str, port: int, due: datetime) -> Sample:
-        at = self._clock.now()
-        lag_s = max(0.0, (at - due).total_seconds())
+    def _read(self) -> None:
+        assert self._sock is not None and self._reply is not None
         try:
-            async with asyncio.timeout(self._timeout_s):
-                _, writer = await asyncio.open_connection(host, port)
-        except (OSError, TimeoutError, UnicodeError):  # the last: a name that cannot be one
-            return Sample(guest, at, False, lag_s)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        return Sample(guest, at, True, lag_s)
+            part = self._sock.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._end(False)
+            return
+        verdict = self._reply.feed(part)
+        if verdict is not None:
+            self._end(verdict)
 
+    def _end(self, verdict: bool | None) -> None:
+        self.cancel()
+        self._settle(verdict)
 
-def parse_target(probe: str, address: str | None) -> tuple[str, int] | None:
-    """``tcp:HOST:PORT`` or ``tcp:PORT`` with a known address -> (host, port); None for anything else."""
-    scheme, _, rest = probe.partition(":")
-    host, _, port = rest.rpartition(":")
-    host = host.strip("[]") or (address or "")
-    if scheme != "tcp" or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        return None
-    return host, int(port)
+    def cancel(self) -> None:
+        if self._sock is not None:
+            fd = self._sock.fileno()
+            self._loop.remove_writer(fd)
+            self._loop.remove_reader(fd)
+            self._sock.close()
+            self._sock = None
