@@ -238,7 +238,8 @@ def _noticed(about: Subject, say: Say) -> Column:
         text = f"{text} {say('mea.ours', service=say.names(about.ours))}"
     measured = about.measured
     times = say.clocks(min(each.since for each in measured), max(each.until for each in measured))
-    fine = say("mea.fine", every=say.interval(about.every_s), times=times)
+    how = say.names(sorted({say.how(each.probe) for each in measured}))
+    fine = say("mea.fine", how=how, every=say.interval(about.every_s), times=times)
     return Column(kind, say("mea.tag"), say("mea.title"), figure, text, fine)
 
 

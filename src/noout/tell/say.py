@@ -96,6 +96,24 @@ class Say:
         parts = [self._unit(str(hours), self("unit.h"))] if hours else []
         return " ".join([*parts, *([self._unit(str(left), "min")] if left or not hours else [])])
 
+    def percent(self, part: int, whole: int) -> str:
+        """Of ``whole`` (positive), rounded down to thousandths of a percent: availability is never flattered."""
+        text = self._decimal(part * 100_000 // whole, 3)
+        return self._unit(text.rstrip("0").rstrip(self._point) if self._point in text else text, "%")
+
+    def how(self, probe: str) -> str:
+        """The method behind a probe's text (``tcp:443``), as a customer reads it."""
+        scheme = probe.partition(":")[0]
+        return self(f"how.{scheme}" if f"how.{scheme}" in self._words else "how.other")
+
+    @property
+    def _point(self) -> str:
+        return _DECIMAL.get(self.language, ".")
+
+    def rate(self, per_hour: float) -> str:
+        """Two significant figures and no more: it is a count of few."""
+        return f"{per_hour:.2g}".replace(".", self._point) if per_hour < 100 else self.whole(round(per_hour))
+
     def millis(self, ms: int) -> str:
         return self._unit(self.whole(ms), "ms")
 

@@ -86,13 +86,15 @@ def _felt(about: Subject, say: Say) -> str:
         if guest.id not in about.restarted:
             continue
         seen = about.experience_of(guest)
-        lengths = [
-            gap.length
+        agreed = [
+            (gap.length, gap)
             for gap in (seen.interruptions if seen and seen.measured else ())
             if gap.length is not None and gap.cause in (Cause.RELOCATION, Cause.RESTART)
         ]
-        if lengths:
-            told += " " + say("felt", service=guest.name, length=say.pause(max(lengths)))
+        if agreed:
+            length, gap = max(agreed, key=lambda each: each[0])
+            how, resolution = say.how(gap.probe), say.pause(gap.resolution_s)
+            told += " " + say("felt", service=guest.name, length=say.pause(length), how=how, resolution=resolution)
         elif seen is None or not seen.measured:
             unmeasured.append(guest.name)
     return f"{told} {say('felt.not', names=say.names(unmeasured))}" if unmeasured else told

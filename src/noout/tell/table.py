@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from noout.domain.cluster import Guest
-from noout.domain.impact import Cause, Experience, Interruption
+from noout.domain.impact import Cause, Confidence, Experience, Interruption
 from noout.tell.say import Say
 from noout.tell.subject import PROMISED_S, Subject
 
@@ -44,8 +45,9 @@ def _row(about: Subject, guest: Guest, say: Say) -> ServiceRow:
         told = guest.id in about.restarted
         return ServiceRow(guest.name, moved, say("not-measured"), own, say("not-measured"), (), told)
     notes = [_note(gap, say) for gap in seen.interruptions]
-    if notes:
-        notes.append(_method(seen, say))
+    if seen.interruptions or seen.disputed:
+        notes += [*_disputed(seen, say), _method(seen, say), *_usual(seen, say)]
+    notes += [*_held(seen, say), *_available(seen, say)]
     return ServiceRow(
         service=guest.name,
         moved=moved,
@@ -53,7 +55,7 @@ def _row(about: Subject, guest: Guest, say: Say) -> ServiceRow:
         own=_own(about, guest, say),
         interruptions=_counted(seen, say),
         notes=tuple(notes),
-        told=any(_worth_telling(gap) for gap in seen.interruptions),
+        told=seen.held_broken > 0 or any(_worth_telling(gap) for gap in seen.interruptions),
     )
 
 
@@ -90,13 +92,62 @@ def _note(gap: Interruption, say: Say) -> str:
         return f"{say('note.already')} {told}" if gap.already_failing else told
     if gap.already_failing:
         return say("note.already")
-    return say(_NOTES[gap.cause], time=say.clock(gap.last_good), length=say.pause(gap.length))
+    told = say(_NOTES[gap.cause], time=say.clock(gap.last_good), length=say.pause(gap.length))
+    return f"{told} {_surely(gap, say)}".rstrip()
+
+
+def _surely(gap: Interruption, say: Say) -> str:
+    """What stands behind it, where that is more or less than several questions in a row from one place."""
+    if gap.confidence is Confidence.AGREED:
+        return say("note.agreed", n=say.in_words(len(gap.seen_from)))
+    return say("note.single") if gap.confidence is Confidence.SINGLE else ""
+
+
+def _usual(seen: Experience, say: Say) -> list[str]:
+    """What the service did before its guest was moved: blamed on nobody, and not hidden."""
+    usual = seen.baseline
+    if usual is None:
+        return []
+    span = say.span(usual.until - usual.since)
+    if not usual.interruptions:
+        return [say("note.usual.none", span=span)]
+    return [say.counted("note.usual", usual.interruptions, span=span, rate=say.rate(usual.per_hour))]
+
+
+def _disputed(seen: Experience, say: Say) -> list[str]:
+    if not seen.disputed:
+        return []
+    longest = max((gap.next_good or seen.until) - gap.last_good for gap in seen.disputed)
+    return [say.counted("note.disputed", len(seen.disputed), length=say.pause(longest))]
+
+
+def _held(seen: Experience, say: Say) -> list[str]:
+    if not seen.held_asked:
+        return []
+    if not seen.held_broken:
+        return [say("note.held.none", times=say.whole(seen.held_asked))]
+    return [say.counted("note.held", seen.held_broken)]
+
+
+def _available(seen: Experience, say: Say) -> list[str]:
+    """The raw share first; the contract's beside it where the contract leaves something out."""
+    raw, counted = seen.availability, seen.contractual
+    if raw is None or raw.measured_us <= 0 or not (raw.unanswered_us or counted):
+        return []
+    span = say.span(timedelta(microseconds=raw.measured_us))
+    share = say.percent(raw.measured_us - raw.unanswered_us, raw.measured_us)
+    told = [say("note.available", share=share, span=span)]
+    if counted is not None and counted.measured_us > 0:
+        share = say.percent(counted.measured_us - counted.unanswered_us, counted.measured_us)
+        out = say.span(timedelta(microseconds=seen.excluded_us))
+        told.append(say("note.contract", share=share, out=out))
+    return told
 
 
 def _method(seen: Experience, say: Say) -> str:
     every = seen.every_s or seen.resolution_s or 0.0
-    resolution = max((gap.resolution_s for gap in seen.interruptions), default=every)
-    return say("note.method", every=say.interval(every), resolution=say.pause(resolution))
+    resolution = max((gap.resolution_s for gap in (*seen.interruptions, *seen.disputed)), default=every)
+    return say("note.method", how=say.how(seen.probe), every=say.interval(every), resolution=say.pause(resolution))
 
 
 def _worth_telling(gap: Interruption) -> bool:

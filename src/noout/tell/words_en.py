@@ -87,7 +87,7 @@ WORDS = {
     "mea.text": "for {service}.",
     "mea.text.agreed": "for {service}: it restarted, as agreed.",
     "mea.text.none": "No probe asks your affected services.",
-    "mea.fine": "Asked every {every}, {times}.",
+    "mea.fine": "Measured by {how}, every {every}, {times}.",
     "mea.ours": "{service} was interrupted by our work. That should not have happened.",
     "story": "{date}, hour by hour",
     "fault.fans.title": "A fan behaves oddly",
@@ -119,7 +119,8 @@ WORDS = {
     "out.shutdown.many": "{names} cannot leave: they were shut down, as agreed, and waited.",
     "out.offline.one": "{names} was not running; it was moved as it is.",
     "out.offline.many": "{names} were not running; they were moved as they are.",
-    "felt": "For {service} that meant {length} without an answer, measured.",
+    "felt": "For {service} that meant {length} without an answer, measured by {how}, exact to {resolution} at "
+    "either end.",
     "felt.not": "How long {names} gave no answer was not measured.",
     "hold.title": "Your data is told to stay put",
     "hold": "First the storage confirmed that the copies on other servers suffice. Then it was told that this server "
@@ -197,7 +198,28 @@ WORDS = {
     "note.unrelated": "{time}: no good answer for {length}. We see no link with our work.",
     "note.already": "It gave no answer when we began to ask, before our work reached it.",
     "note.ongoing": "No good answer since {time}, until our measurement ended.",
-    "note.method": "Asked every {every}; each length is exact to {resolution} at either end.",
+    "note.method": "Measured by {how}, every {every}; each length is exact to {resolution} at either end.",
+    "note.single": "It was one question only: a lost packet looks the same.",
+    "note.agreed": "Seen from {n} places at once.",
+    "note.usual.one": "Before our work it had been silent once already, in {span} of measuring.",
+    "note.usual.many": "Before our work it had been silent {n} times already, in {span} of measuring: {rate} an hour.",
+    "note.usual.none": "Before our work, in {span} of measuring, it had not been silent.",
+    "note.disputed.one": "Another silence, {length}, was seen from one of our places while others got answers: we take "
+    "it for that place’s own trouble and do not count it.",
+    "note.disputed.many": "{n} other silences, up to {length}, were each seen from one of our places while others got "
+    "answers: we take them for that place’s own trouble and do not count them.",
+    "note.held.none": "A connection that we kept open did not break ({times} looks).",
+    "note.held.one": "A connection that we kept open broke once: who was connected had to connect again.",
+    "note.held.many": "A connection that we kept open broke {n} times: who was connected had to connect again.",
+    "note.available": "Answered at least {share} of the {span} that we measured.",
+    "note.contract": "Counted by your contract, which leaves out {out} of it: at least {share}.",
+    "how.tcp": "opening a connection",
+    "how.http": "asking for a page",
+    "how.https": "asking for a page over HTTPS",
+    "how.icmp": "a ping",
+    "how.dns": "a DNS question",
+    "how.held": "a connection kept open",
+    "how.other": "a probe",
     "services.note": "Longest pause = the longest time between two good answers to our probe, asked every {every}, "
     "{times}. Hypervisor’s own figure = what Proxmox VE says of a live move; visitors feel more than that, so both "
     "are shown. All times: {zone}.",

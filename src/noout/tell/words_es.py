@@ -86,7 +86,7 @@ WORDS = {
     "mea.text": "en {service}.",
     "mea.text.agreed": "en {service}: se reinició, según lo acordado.",
     "mea.text.none": "Ninguna sonda pregunta a sus servicios afectados.",
-    "mea.fine": "Medida cada {every}, {times}.",
+    "mea.fine": "Medida mediante {how}, cada {every}, {times}.",
     "mea.ours": "Nuestro trabajo interrumpió {service}. No debería haber ocurrido.",
     "story": "{date}, hora a hora",
     "fault.fans.title": "Un ventilador se comporta de forma extraña",
@@ -119,7 +119,8 @@ WORDS = {
     "out.shutdown.many": "{names} no pueden salir: se apagaron, según lo acordado, y esperaron.",
     "out.offline.one": "{names} estaba apagado y se trasladó tal cual.",
     "out.offline.many": "{names} estaban apagados y se trasladaron tal cual.",
-    "felt": "En {service} fueron {length} sin respuesta, medidos.",
+    "felt": "En {service} fueron {length} sin respuesta, medidos mediante {how}, con {resolution} de exactitud en cada "
+    "extremo.",
     "felt.not": "No se midió cuánto tiempo estuvo sin respuesta {names}.",
     "hold.title": "Sus datos se quedan donde están",
     "hold": "Primero el almacenamiento confirmó que bastan las copias en otros servidores. Después se le dijo que este "
@@ -197,7 +198,30 @@ WORDS = {
     "note.unrelated": "{time}: {length} sin respuesta buena. No vemos relación con nuestro trabajo.",
     "note.already": "Ya no respondía cuando empezamos a preguntar, antes de que le llegara nuestro trabajo.",
     "note.ongoing": "Sin respuesta buena desde las {time}, hasta el final de la medición.",
-    "note.method": "Medido cada {every}; cada duración es exacta hasta {resolution} en cada extremo.",
+    "note.method": "Medido mediante {how}, cada {every}; cada duración es exacta hasta {resolution} en cada extremo.",
+    "note.single": "Fue una sola pregunta: un paquete perdido se ve igual.",
+    "note.agreed": "Visto desde {n} lugares a la vez.",
+    "note.usual.one": "Antes de nuestro trabajo ya había callado una vez, en {span} de medición.",
+    "note.usual.many": "Antes de nuestro trabajo ya había callado {n} veces, en {span} de medición: {rate} por hora.",
+    "note.usual.none": "Antes de nuestro trabajo, en {span} de medición, no había callado.",
+    "note.disputed.one": "Otro silencio, {length}, se vio desde uno de nuestros lugares mientras otros recibían "
+    "respuesta: lo atribuimos a ese lugar y no lo contamos.",
+    "note.disputed.many": "Otros {n} silencios, hasta {length}, se vieron cada uno desde uno de nuestros lugares "
+    "mientras otros recibían respuesta: los atribuimos a ese lugar y no los contamos.",
+    "note.held.none": "Una conexión que mantuvimos abierta no se rompió ({times} comprobaciones).",
+    "note.held.one": "Una conexión que mantuvimos abierta se rompió una vez: quien estaba conectado tuvo que volver a "
+    "conectarse.",
+    "note.held.many": "Una conexión que mantuvimos abierta se rompió {n} veces: quien estaba conectado tuvo que volver "
+    "a conectarse.",
+    "note.available": "Respondió al menos el {share} de los {span} que medimos.",
+    "note.contract": "Contado según su contrato, que deja fuera {out}: al menos el {share}.",
+    "how.tcp": "la apertura de una conexión",
+    "how.http": "la petición de una página",
+    "how.https": "la petición de una página por HTTPS",
+    "how.icmp": "un ping",
+    "how.dns": "una pregunta DNS",
+    "how.held": "una conexión mantenida abierta",
+    "how.other": "una sonda",
     "services.note": "Pausa más larga = el mayor tiempo entre dos respuestas buenas a nuestra sonda, cada {every}, "
     "{times}. Cifra propia del hipervisor = lo que dice Proxmox VE de un traslado en marcha; los visitantes notan "
     "más, por eso damos las dos. Todas las horas: {zone}.",

@@ -87,7 +87,7 @@ WORDS = {
     "mea.text": "bij {service}.",
     "mea.text.agreed": "bij {service}: die is herstart, zoals afgesproken.",
     "mea.text.none": "Geen meting vraagt uw betrokken diensten iets.",
-    "mea.fine": "Gemeten om de {every}, {times}.",
+    "mea.fine": "Gemeten met {how}, om de {every}, {times}.",
     "mea.ours": "{service} is door ons werk onderbroken. Dat had niet mogen gebeuren.",
     "story": "{date}, van uur tot uur",
     "fault.fans.title": "Een ventilator doet vreemd",
@@ -119,7 +119,8 @@ WORDS = {
     "out.shutdown.many": "{names} kunnen niet weg: ze zijn uitgezet, zoals afgesproken, en wachtten.",
     "out.offline.one": "{names} stond uit en is zo verhuisd.",
     "out.offline.many": "{names} stonden uit en zijn zo verhuisd.",
-    "felt": "Bij {service} was dat {length} zonder antwoord, gemeten.",
+    "felt": "Bij {service} was dat {length} zonder antwoord, gemeten met {how}, aan beide kanten op {resolution} "
+    "nauwkeurig.",
     "felt.not": "Hoe lang {names} geen antwoord gaf, is niet gemeten.",
     "hold.title": "Uw gegevens blijven waar ze zijn",
     "hold": "Eerst bevestigde de opslag dat de kopieën op andere servers volstaan. Daarna kreeg ze te horen dat deze "
@@ -198,7 +199,28 @@ WORDS = {
     "note.unrelated": "{time}: {length} geen goed antwoord. We zien geen verband met ons werk.",
     "note.already": "Gaf al geen antwoord toen we begonnen te vragen, voordat ons werk eraan toe was.",
     "note.ongoing": "Geen goed antwoord vanaf {time}, tot onze meting eindigde.",
-    "note.method": "Gemeten om de {every}; elke lengte is aan beide kanten op {resolution} nauwkeurig.",
+    "note.method": "Gemeten met {how}, om de {every}; elke lengte is aan beide kanten op {resolution} nauwkeurig.",
+    "note.single": "Het was één vraag: een verloren pakketje ziet er net zo uit.",
+    "note.agreed": "Vanaf {n} plaatsen tegelijk gezien.",
+    "note.usual.one": "Vóór ons werk was hij al eens stil geweest, in {span} meten.",
+    "note.usual.many": "Vóór ons werk was hij al {n} keer stil geweest, in {span} meten: {rate} per uur.",
+    "note.usual.none": "Vóór ons werk, in {span} meten, was hij niet stil geweest.",
+    "note.disputed.one": "Nog een stilte, {length}, is van één van onze plaatsen gezien terwijl andere antwoord "
+    "kregen: die houden we voor een storing van die plaats en tellen we niet.",
+    "note.disputed.many": "Nog {n} stiltes, tot {length}, zijn elk van één van onze plaatsen gezien terwijl andere "
+    "antwoord kregen: die houden we voor storingen van die plaats en tellen we niet.",
+    "note.held.none": "Een verbinding die we openhielden brak niet ({times} keer gekeken).",
+    "note.held.one": "Een verbinding die we openhielden brak één keer: wie verbonden was, moest opnieuw verbinden.",
+    "note.held.many": "Een verbinding die we openhielden brak {n} keer: wie verbonden was, moest opnieuw verbinden.",
+    "note.available": "Gaf antwoord in ten minste {share} van de {span} die we maten.",
+    "note.contract": "Geteld volgens uw contract, dat er {out} van buiten laat: ten minste {share}.",
+    "how.tcp": "het openen van een verbinding",
+    "how.http": "het vragen van een pagina",
+    "how.https": "het vragen van een pagina over HTTPS",
+    "how.icmp": "een ping",
+    "how.dns": "een DNS-vraag",
+    "how.held": "een opengehouden verbinding",
+    "how.other": "een meting",
     "services.note": "Langste pauze = de langste tijd tussen twee goede antwoorden op onze meting, om de {every}, "
     "{times}. Eigen cijfer van de hypervisor = wat Proxmox VE van een draaiende verhuizing zegt; bezoekers merken "
     "meer, dus staan beide er. Alle tijden: {zone}.",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from noout.domain.cluster import Guest, GuestId, GuestKind, GuestStatus, NodeId
 from noout.domain.customers import Customer
 from noout.domain.hardware import Condition, Episode, Fault, Urgency, Verdict
-from noout.domain.impact import Cause, Experience, Interruption
+from noout.domain.impact import Cause, Confidence, Experience, Interruption
 from noout.domain.journal import GENESIS, Event, Kind, digest
 from noout.domain.maintenance import Maintenance, Mode, Moved, MoveKind, Phase
 from noout.domain.workorder import Answer, Finding, Location
@@ -117,12 +117,15 @@ def make_maintenance() -> Maintenance:
 
 def interruption(vmid: int, start: datetime, seconds: float, cause: Cause, missed: int = 3) -> Interruption:
     end = start + timedelta(seconds=seconds)
-    return Interruption(_BY_ID[vmid].id, start, end, 0.1, missed, cause)
+    how = Confidence.REPEATED if missed > 1 else Confidence.SINGLE
+    return Interruption(_BY_ID[vmid].id, start, end, 0.1, missed, cause, probe="tcp:443", confidence=how)
 
 
 def seen(vmid: int, longest_s: float, *gaps: Interruption, blackout_ms: int | None = None) -> Experience:
     each = _BY_ID[vmid]
-    return Experience(each.id, each.name, at(8, 55), at(9, 51), 33_600, 33_590, 0.1, longest_s, gaps, blackout_ms, 0.1)
+    return Experience(
+        each.id, each.name, at(8, 55), at(9, 51), 33_600, 33_590, 0.1, longest_s, gaps, blackout_ms, 0.1, "tcp:443"
+    )
 
 
 EXPERIENCES = (

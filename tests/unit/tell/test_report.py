@@ -92,7 +92,7 @@ def test_a_relocation_is_an_interruption_with_its_measured_length() -> None:
     wiki = next(row for row in made.services if row.service == "wiki")
     assert wiki.told and wiki.interruptions.replace(NBSP, " ") == "2, up to 11.4 s"
     assert "restarted elsewhere, 11.4 s, as agreed" in wiki.notes[0].replace(NBSP, " ")
-    assert "For wiki that meant 11.4 s without an answer, measured." in prose(made)
+    assert "For wiki that meant 11.4 s without an answer, measured by opening a connection" in prose(made)
     assert made.columns[-1].kind == "told"
 
 

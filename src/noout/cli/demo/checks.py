@@ -159,6 +159,7 @@ def nobody_waited(after: After) -> Check:
     measured = [each for each in after.experiences if each.guest in live and each.measured]
     long = [
         f"{each.name}: {'still going on' if cut.length is None else f'{cut.length.total_seconds():.1f} s'}"
+        f" ({cut.probe}, exact to {cut.resolution_s:g} s at either end)"
         for each in measured
         for cut in each.interruptions
         if cut.length is None or cut.length.total_seconds() > INTERRUPTION_S_MAX
