@@ -15,6 +15,9 @@ class NodeId:
     cluster: str
     name: str
 
+    def __hash__(self) -> int:  # asked for millions of times where a large cluster is planned: the name will do
+        return hash(self.name)
+
     def __str__(self) -> str:
         return f"{self.cluster}/{self.name}"
 
@@ -33,6 +36,9 @@ class GuestId:
 
     cluster: str
     vmid: int
+
+    def __hash__(self) -> int:
+        return self.vmid
 
     def __str__(self) -> str:
         return f"{self.cluster}/{self.vmid}"

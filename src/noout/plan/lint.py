@@ -40,12 +40,13 @@ def lint(
     if state.node(plan.node) is None:
         return (f"{plan.node} is not a node of the cluster",)
     limits = _limits(plan, state, policy, ceph, crush_host)
+    guests = {guest.id: guest for guest in state.guests}
     wrong = [*_figures(plan, policy)]
-    wrong += _each_move(plan.moves, state, plan.node, policy)
-    wrong += _consents(plan.moves, state, policy)
-    wrong += _disk_room(plan.moves, state)
+    wrong += _each_move(plan.moves, guests, state, plan.node, policy)
+    wrong += _consents(plan.moves, guests, policy)
+    wrong += _disk_room(plan.moves, guests, state)
     wrong += _accounting(plan, state)
-    wrong += _fetched_back(plan.moves, state)
+    wrong += _fetched_back(plan.moves, guests, state)
     wrong += _own(plan, state, policy)
     wrong += misscheduled(plan, state, policy)
     wrong += misstated(plan, state, policy)
@@ -54,7 +55,7 @@ def lint(
     before = {guest.id: guest.node for guest in state.guests}
     away = afterwards(plan.moves, before)
     wrong += breaches(plan.moves, state, before, limits)
-    wrong += _at_the_end(state, away, plan.node)
+    wrong += _at_the_end(state, guests, away, plan.node)
     wrong += _bystanders(plan, state)
     wrong += _way_home(plan, state, away, limits)
     wrong += wrong_table(plan, state)
@@ -89,9 +90,10 @@ def _figures(plan: Plan, policy: Policy) -> Iterator[str]:
         yield f"the times do not agree: bound {plan.lower_bound_s:g} s, estimate {low:g} to {high:g} s"
 
 
-def _each_move(moves: Sequence[Move], state: ClusterState, leaving: NodeId, policy: Policy) -> Iterator[str]:
+def _each_move(
+    moves: Sequence[Move], guests: Mapping[GuestId, Guest], state: ClusterState, leaving: NodeId, policy: Policy
+) -> Iterator[str]:
     """What can be said of a move by itself: guest, kind, source, target."""
-    guests = {guest.id: guest for guest in state.guests}
     nodes = {node.id: node for node in state.nodes}
     seen: set[GuestId] = set()
     for move in moves:
@@ -202,21 +204,21 @@ def _fits_there(move: Move, guest: Guest, home: Node, target: Node) -> Iterator[
         yield f"{move.guest}: the CPU of {where} lacks flags that it uses"
 
 
-def _consents(moves: Sequence[Move], state: ClusterState, policy: Policy) -> Iterator[str]:
+def _consents(moves: Sequence[Move], guests: Mapping[GuestId, Guest], policy: Policy) -> Iterator[str]:
     """Nobody is interrupted who did not agree to it."""
     wanted = {MoveKind.RELOCATE: policy.relocate_tag, MoveKind.SHUTDOWN: policy.shutdown_tag}
     for move in moves:
-        guest = state.guest(move.guest)
+        guest = guests.get(move.guest)
         tag = wanted.get(move.kind)
         if guest is not None and tag is not None and tag not in guest.tags and guest.id not in policy.consents:
             yield f"{move.guest} would be interrupted ({move.kind.value}) and nobody agreed to it"
 
 
-def _fetched_back(moves: Sequence[Move], state: ClusterState) -> Iterator[str]:
+def _fetched_back(moves: Sequence[Move], guests: Mapping[GuestId, Guest], state: ClusterState) -> Iterator[str]:
     """A guest that HA would move once more by itself has its failback switched off, and no other has."""
     usable = {node.id.name for node in state.nodes if node.online and node.ha_state != "maintenance"}
     for move in moves:
-        guest = state.guest(move.guest)
+        guest = guests.get(move.guest)
         rules = [r for r in state.rules if r.enabled and r.kind is Affinity.NODE and move.guest in r.guests]
         liked = [{node: p for node, p in rule.nodes if node in usable} for rule in rules]
         better = any(max(p.values()) > p.get(move.target.name, -1) for p in liked if p and move.target)
@@ -235,12 +237,12 @@ def _own(plan: Plan, state: ClusterState, policy: Policy) -> Iterator[str]:
             yield f"{move.guest} is noout's own and does not wait for {min(early)}"
 
 
-def _disk_room(moves: Sequence[Move], state: ClusterState) -> Iterator[str]:
+def _disk_room(moves: Sequence[Move], guests: Mapping[GuestId, Guest], state: ClusterState) -> Iterator[str]:
     """Local disks find their storage on the target, with room for all that come."""
     left = {(s.node, s.name): s.total_bytes - s.used_bytes for s in state.storages if s.available}
     shared = {(s.node, s.name) for s in state.storages if s.shared}
     for move in moves:
-        guest = state.guest(move.guest)
+        guest = guests.get(move.guest)
         if guest is None or move.target is None:
             continue
         there = any(job.target == move.target.name for job in guest.replicas)
@@ -278,9 +280,11 @@ def _accounting(plan: Plan, state: ClusterState) -> Iterator[str]:
             yield f"{guest.id} runs on {plan.node.name} and is not in the plan"
 
 
-def _at_the_end(state: ClusterState, where: Mapping[GuestId, NodeId], leaving: NodeId) -> Iterator[str]:
+def _at_the_end(
+    state: ClusterState, guests: Mapping[GuestId, Guest], where: Mapping[GuestId, NodeId], leaving: NodeId
+) -> Iterator[str]:
     """The node rules and the togetherness rules; what was against a rule before may stay so."""
-    before = {guest.id: guest.node for guest in state.guests}
+    before = {guest: one.node for guest, one in guests.items()}
     for rule in (each for each in state.rules if each.enabled and each.strict):
         members = [guest for guest in sorted(rule.guests) if guest in before]
         if rule.kind is Affinity.NODE:
@@ -289,7 +293,7 @@ def _at_the_end(state: ClusterState, where: Mapping[GuestId, NodeId], leaving: N
                 if where[guest] != before[guest] and where[guest].name not in names:
                     yield f"{guest} ends on {where[guest].name}: rule {rule.name} allows {', '.join(sorted(names))}"
         elif rule.kind is Affinity.TOGETHER:
-            running = [g for g in members if (one := state.guest(g)) is not None and one.running]
+            running = [g for g in members if guests[g].running]
             gone = [guest for guest in running if where[guest] != leaving]
             for first, second in itertools.pairwise(gone):
                 if before[first] == before[second] and where[first] != where[second]:

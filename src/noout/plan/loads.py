@@ -27,12 +27,14 @@ def loads(
     cpu = {node.id: [0.0, 0.0] for node in state.nodes}
     for guest in state.guests:
         size, used = guest.ram_bytes if holds_ram(guest) else 0, guest.cpu_used
-        ram[guest.node][0] += size
-        cpu[guest.node][0] += used
+        here = ram[guest.node], cpu[guest.node]
+        here[0][0] += size
+        here[1][0] += used
         there = moved.get(guest.id, guest.node)
         if there is not None:
-            ram[there][1] += size
-            cpu[there][1] += used
+            to = here if there is guest.node else (ram[there], cpu[there])
+            to[0][1] += size
+            to[1][1] += used
     return tuple(
         NodeLoad(
             node=node.id,

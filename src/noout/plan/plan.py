@@ -27,7 +27,7 @@ from noout.plan.policy import Policy
 from noout.plan.returns import unwanted, way_home
 from noout.plan.safety import safety
 from noout.plan.sanity import contradicted, contradictions, refuse_malformed
-from noout.plan.schedule import in_order, with_dependencies
+from noout.plan.schedule import Ground, in_order, with_dependencies
 from noout.plan.shortage import Shortage
 from noout.plan.targets import Filter
 from noout.plan.times import bound_and_estimate, timed
@@ -44,8 +44,7 @@ class _Task:
     state: ClusterState
     node: NodeId
     policy: Policy
-    limits: Mapping[NodeId, int]
-    where: Mapping[GuestId, NodeId]
+    ground: Ground
     guests: Mapping[GuestId, Guest]
     here: frozenset[GuestId]  # on the node to be emptied
     late: frozenset[GuestId] = frozenset()  # guests held by something that passes
@@ -55,9 +54,9 @@ def _task(
     state: ClusterState, node: NodeId, policy: Policy, limits: Mapping[NodeId, int], outs: Sequence[WayOut]
 ) -> _Task:
     guests = {guest.id: guest for guest in state.guests}
-    where = {each: guest.node for each, guest in guests.items()}
+    ground = Ground(state, {each: guest.node for each, guest in guests.items()}, limits)
     here = frozenset(guest.id for guest in state.guests_on(node))
-    return _Task(state, node, policy, limits, where, guests, here, frozenset(o.guest.id for o in outs if o.late))
+    return _Task(state, node, policy, ground, guests, here, frozenset(o.guest.id for o in outs if o.late))
 
 
 def make_plan(
@@ -150,8 +149,8 @@ def _moves(task: _Task, choice: Choice, filter: Filter) -> list[Move]:
         for earlier, later in itertools.pairwise(arrivals):
             before[later].add(earlier)
     mine = task.policy.noout_guests
-    better = with_dependencies(own.last(in_order(moves, before, task.late), mine), task.state, task.where, task.limits)
-    better = better or with_dependencies(own.last(moves, mine), task.state, task.where, task.limits)
+    better = with_dependencies(own.last(in_order(moves, before, task.late), mine), task.ground)
+    better = better or with_dependencies(own.last(moves, mine), task.ground)
     found = own.waiting(_explained(task, better or moves), mine, task.here)
     return [
         replace(
@@ -163,7 +162,7 @@ def _moves(task: _Task, choice: Choice, filter: Filter) -> list[Move]:
 
 def _executable(task: _Task, order: Sequence[tuple[Unit, NodeId]]) -> list[Move] | None:
     moves = [_move(task, unit, guest, node) for unit, node in order for guest in unit.guests]
-    return with_dependencies(moves, task.state, task.where, task.limits)
+    return with_dependencies(moves, task.ground)
 
 
 def _move(task: _Task, unit: Unit, guest: Guest, target: NodeId) -> Move:

@@ -142,9 +142,10 @@ def _too_close(
     state: ClusterState,
 ) -> Iterator[str]:
     rivals: dict[GuestId, list[tuple[str, GuestId]]] = {}
+    going = {move.guest for move in moves}
     for rule in state.rules:
         if rule.enabled and rule.strict and rule.kind is Affinity.APART:
-            for one in rule.guests & ram.keys():  # a guest that does not run is in nobody's way
+            for one in rule.guests & ram.keys() & going:  # a guest that does not run is in nobody's way
                 others = [(rule.name, other) for other in sorted(rule.guests) if other != one and other in ram]
                 rivals.setdefault(one, []).extend(others)
     come: dict[GuestId, NodeId] = {}  # by the moves so far in the list: two that come may always meet

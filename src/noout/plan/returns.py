@@ -15,7 +15,7 @@ from noout.domain.reasons import Caution
 from noout.plan import own
 from noout.plan.capacity import gib, holds_ram, taken_bytes
 from noout.plan.policy import Policy
-from noout.plan.schedule import with_dependencies
+from noout.plan.schedule import Ground, with_dependencies
 
 START_S = 30.0  # a guest that was shut down here is started again
 
@@ -45,7 +45,8 @@ def way_home(
     where = {guest.id: guest.node for guest in state.guests}
     away = where | {move.guest: move.target for move in out if move.target is not None}
     taken = taken_bytes(state)
-    grounds = _Grounds(state, away, {node: max(limit, taken[node]) for node, limit in limits.items()})
+    most = {node: max(limit, taken[node]) for node, limit in limits.items()}
+    grounds = _Grounds(state, away, most, Ground(state, away, most))
     tolerant_first = sorted(back, key=lambda move: not _tolerates(guests.get(move.guest), policy))
     mine = policy.noout_guests
     whole = grounds.timed(own.last(tolerant_first, mine)) or grounds.timed(own.last(back, mine))
@@ -105,9 +106,10 @@ class _Grounds:
     state: ClusterState
     away: Mapping[GuestId, NodeId]
     limits: Mapping[NodeId, int]
+    ground: Ground
 
     def timed(self, order: Sequence[Move]) -> list[Move] | None:
-        return with_dependencies(order, self.state, self.away, self.limits)
+        return with_dependencies(order, self.ground)
 
     def as_many_as_can(self, order: Sequence[Move]) -> tuple[list[Move], list[Move]]:
         """Those that can come home one after the other, tried again whenever another has made room; and the rest."""

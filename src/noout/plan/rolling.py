@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from types import MappingProxyType
 
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
@@ -25,6 +26,7 @@ from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
 from noout.plan.release import makespan_s
 from noout.plan.returns import belongs_home
+from noout.plan.wary import Ill, rather, wary
 
 REFILL = 0.5  # of what an average node carries: then the last node is filled no further
 STAYS = "the next nodes follow: on a node that is done it need not move again"
@@ -48,13 +50,14 @@ def make_rolling(
     calendar: Calendar,
     crush_host: CrushHost = own_name,
     done: frozenset[NodeId] = frozenset(),
+    ill: Ill = MappingProxyType({}),
 ) -> Rolling:
     """Every node's turn, each a plan that holds in the state which the turns before it leave. ``done``: nodes whose
-    turn has been.
+    turn has been. ``ill``: nodes to take only where there is no other, and why.
 
     A node whose plan has blockers is tried once more when all others are done, and then named. Deterministic.
     """
-    work = _Work(state, ceph, now, policy, calendar, crush_host, done)
+    work = _Work(state, ceph, now, policy, calendar, crush_host, done, ill)
     work.run()
     stages = tuple(work.stages)
     return Rolling(
@@ -95,6 +98,7 @@ class _Work:
     calendar: Calendar
     crush_host: CrushHost
     done: frozenset[NodeId]
+    ill: Ill
     stages: list[Stage] = field(default_factory=list)
     blocked: list[Plan] = field(default_factory=list)
     moved: set[GuestId] = field(default_factory=set)
@@ -155,10 +159,12 @@ class _Work:
     def plan(self, node: NodeId, *, refill: bool = False) -> Plan:
         """This node's turn, in the state as it is by then."""
         done = self.done | {stage.plan.node for stage in self.stages}
-        return make_plan(
+        prefer = rather(done - self._mates(node), (each.id for each in self.state.nodes), self.ill)
+        plan = make_plan(
             self.state, self.ceph, node, now=self.now, policy=self.policy, crush_host=self.crush_host,
-            prefer=done - self._mates(node), staying=self._refilling(node) if refill else nobody_returns,
+            prefer=prefer, staying=self._refilling(node) if refill else nobody_returns,
         )  # fmt: skip
+        return wary(plan, self.ill)
 
     def _refilling(self, node: NodeId) -> Callable[[Sequence[Move]], Mapping[GuestId, str]]:
         """Of the last node's guests the largest come back, until it carries its part."""

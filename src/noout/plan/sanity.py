@@ -16,6 +16,8 @@ def refuse_malformed(state: ClusterState, node: NodeId, now: datetime) -> None:
     if not state.nodes:
         raise UsageError(f"cluster {state.name} has no nodes", remedy="take the snapshot anew")
     for kind, ids in (("node", [n.id for n in state.nodes]), ("guest", [g.id for g in state.guests])):
+        if len(set(ids)) == len(ids):
+            continue
         for what, times in Counter(ids).items():
             if times > 1:
                 raise UsageError(f"{kind} {what} is listed {times} times", remedy="take the snapshot anew")
@@ -34,21 +36,25 @@ def refuse_malformed(state: ClusterState, node: NodeId, now: datetime) -> None:
 
 
 def _refuse_figures(state: ClusterState) -> None:
-    figures: list[tuple[str, str, float | None]] = []
     for each in state.nodes:
-        figures += [(f"node {each.id}", "ram_bytes", each.ram_bytes), (f"node {each.id}", "cpu_used", each.cpu_used)]
+        _refuse(f"node {each.id}", ram_bytes=each.ram_bytes, cpu_used=each.cpu_used)
         if each.online and each.ram_bytes == 0:
             raise UsageError(f"node {each.id} is online with no RAM", remedy="check the right Sys.Audit on its path")
     for guest in state.guests:
+        sizes = [disk.size_bytes for disk in guest.disks]
+        if all(0 <= value < math.inf for value in (guest.ram_bytes, guest.cpu_used, guest.dirty_bytes_s or 0, *sizes)):
+            continue  # nearly always: names are made only where they are needed
         what = f"guest {guest.id}"
-        figures += [(what, "ram_bytes", guest.ram_bytes), (what, "cpu_used", guest.cpu_used)]
-        figures += [(what, "dirty_bytes_s", guest.dirty_bytes_s)]
-        figures += [(what, f"size of {disk.key}", disk.size_bytes) for disk in guest.disks]
+        _refuse(what, ram_bytes=guest.ram_bytes, cpu_used=guest.cpu_used, dirty_bytes_s=guest.dirty_bytes_s)
+        _refuse(what, **{f"size of {disk.key}": disk.size_bytes for disk in guest.disks})
     for store in state.storages:
         what = f"storage {store.name} on {store.node}"
-        figures += [(what, "total_bytes", store.total_bytes), (what, "used_bytes", store.used_bytes)]
-    for what, name, value in figures:
-        if value is not None and not (math.isfinite(value) and value >= 0):
+        _refuse(what, total_bytes=store.total_bytes, used_bytes=store.used_bytes)
+
+
+def _refuse(what: str, **figures: float | None) -> None:
+    for name, value in figures.items():
+        if value is not None and not 0 <= value < math.inf:
             raise UsageError(f"{what}: {name} is {value}", remedy="take the snapshot anew")
 
 

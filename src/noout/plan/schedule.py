@@ -47,24 +47,32 @@ def in_order(
     return ordered
 
 
-def with_dependencies(
-    moves: Sequence[Move],
-    state: ClusterState,
-    where: Mapping[GuestId, NodeId],
-    limits: Mapping[NodeId, int],
-) -> list[Move] | None:
+class Ground:
+    """Where all are when the first move of a way starts. ``where``: which node holds the RAM of each guest;
+    ``limits``: bytes that each node may hold."""
+
+    def __init__(self, state: ClusterState, where: Mapping[GuestId, NodeId], limits: Mapping[NodeId, int]) -> None:
+        self.where, self.limits = where, limits
+        self.ram = {guest.id: guest.ram_bytes for guest in state.guests if holds_ram(guest)}
+        self.used = dict.fromkeys(limits, 0)
+        for guest, size in self.ram.items():
+            self.used[where[guest]] += size
+        rules = [r.guests for r in state.rules if r.enabled and r.strict and r.kind is Affinity.APART]
+        self.rivals: dict[GuestId, frozenset[GuestId]] = {}
+        for rule in rules:
+            there = rule & self.ram.keys()
+            for guest in rule:
+                self.rivals[guest] = self.rivals.get(guest, frozenset()) | (there - {guest})
+
+
+def with_dependencies(moves: Sequence[Move], ground: Ground) -> list[Move] | None:
     """The moves with ``after`` filled in so that RAM and rules hold at every instant; None when they cannot.
 
     Nothing but ``after`` holds a move back for sure: the one before it in the list may wait for a lock, or be tried
-    again. So an arrival waits for every departure that the arrivals before it wait for. ``where``: which node holds
-    the RAM of each guest when the first move starts.
+    again. So an arrival waits for every departure that the arrivals before it wait for.
     """
-    ram = {guest.id: guest.ram_bytes for guest in state.guests if holds_ram(guest)}
-    used = dict.fromkeys(limits, 0)
-    for guest, node in where.items():
-        used[node] += ram.get(guest, 0)
-    keep_apart = [r.guests for r in state.rules if r.enabled and r.strict and r.kind is Affinity.APART]
-    present = dict(where)  # a guest that is leaving stays present until somebody waits for its end
+    ram, limits, used = ground.ram, ground.limits, dict(ground.used)
+    present: dict[GuestId, NodeId] = {}  # who came; whoever leaves is there until somebody waits for its end
     departures: dict[NodeId, list[Move]] = {}
     waited: dict[NodeId, list[GuestId]] = {}  # who left a node by the time the last arrival so far starts
     result: list[Move] = []
@@ -72,7 +80,7 @@ def with_dependencies(
         after: list[GuestId] = []
         if move.target is not None:
             after = waited.setdefault(move.target, [])
-            rivals = {each for rule in keep_apart if move.guest in rule for each in rule & ram.keys()} - {move.guest}
+            rivals = ground.rivals.get(move.guest, frozenset())
             leaving = departures.get(move.target, [])
             for gone in [each for each in leaving if each.guest in rivals]:
                 _wait_for(gone, after, used, leaving, ram)
@@ -83,7 +91,7 @@ def with_dependencies(
                 _wait_for(gone, after, used, leaving, ram)
             if used[move.target] + ram.get(move.guest, 0) > limits[move.target]:
                 return None
-            if any(present.get(each) == move.target for each in rivals):
+            if any(present.get(each, ground.where[each]) == move.target for each in rivals):
                 return None
             used[move.target] += ram.get(move.guest, 0)
             present[move.guest] = move.target

@@ -30,6 +30,30 @@ class _Guest:
     usable: frozenset[int] | None  # None: every node
 
 
+class _Places:
+    """A quick yes: where the free RAM has as many places of the largest guest's size as there are guests, best-fit
+    decreasing finds room for all, since none of them takes more than one. Of the nodes that rivals may be on, no place
+    is counted."""
+
+    def __init__(self, rest: Sequence[int]) -> None:
+        self.rest = rest
+        self.known: dict[int, tuple[int, int]] = {}  # size -> places in all, most on one node
+
+    def enough(self, guests: Sequence[_Guest], lost: int) -> bool:
+        if not guests:
+            return True
+        size = guests[0].size
+        known = self.known.get(size)
+        if known is None:
+            places = [max(0, free) // size for free in self.rest]
+            known = self.known[size] = (sum(places), max(places))
+        total, most = known
+        there = total - max(0, self.rest[lost]) // size
+        if there < len(guests) or any(each.usable is not None for each in guests):
+            return False
+        return there - most * max(len(each.rivals) for each in guests) >= len(guests)
+
+
 class Spare:
     """Best-fit decreasing for each node lost. Guests bound to their node (local disks, devices) are lost with it in
     any case and are not counted. A "no" means that no room was found by this method, or that the sum forbids it.
@@ -42,6 +66,7 @@ class Spare:
         self.index = {node: i for i, node in enumerate(self.nodes)}
         self.filter = filter
         self._usable: dict[int, tuple[frozenset[NodeId], frozenset[int] | None]] = {}
+        self._known: dict[GuestId, _Guest] = {}
         self.apart: dict[GuestId, frozenset[GuestId]] = {}
         for rule in state.rules:
             if rule.enabled and rule.strict and rule.kind is Affinity.APART:
@@ -62,6 +87,12 @@ class Spare:
         self.first = 0  # the node that failed last: asked first the next time
 
     def _guest(self, guest: Guest) -> _Guest:
+        found = self._known.get(guest.id)
+        if found is None:
+            found = self._known[guest.id] = self._asked(guest)
+        return found
+
+    def _asked(self, guest: Guest) -> _Guest:
         usable = self.filter.could_start(guest)
         known = self._usable.get(id(usable))  # the set is kept with it, so that its id stays its own
         if known is None:
@@ -74,7 +105,10 @@ class Spare:
         on, where = self._after(moved)
         rest = [free[node] for node in self.nodes]
         holes = sorted((size, i) for i, size in enumerate(rest))
+        places = _Places(rest)
         for lost in (self.first, *range(len(self.nodes))) if self.nodes else ():
+            if places.enough(on[lost], lost):
+                continue
             if self._short(lost, on[lost], holes, rest[lost], where, first_only=True):
                 self.first = lost
                 return False
@@ -87,7 +121,9 @@ class Spare:
         on, where = self._after(moved)
         rest = [free[node] for node in self.nodes]
         holes = sorted((size, i) for i, size in enumerate(rest))
+        places = _Places(rest)
         asked = [(i, node) for i, node in enumerate(self.nodes) if only is None or node in only]
+        asked = [(i, node) for i, node in asked if not places.enough(on[i], i)]
         short = {node: self._short(i, on[i], holes, rest[i], where) for i, node in asked}
         return {node: size for node, size in short.items() if size}
 

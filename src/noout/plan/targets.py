@@ -49,6 +49,7 @@ class Filter:
         self._classes: dict[tuple[object, ...], list[Node]] = {}  # nodes that differ in nothing that could matter
         for node in self.nodes:
             self._classes.setdefault(self._likes[node.id], []).append(node)
+        self._everywhere = frozenset(node.id for node in self.nodes if node.online and not self._unwell(node))
 
     def _like(self, node: Node) -> tuple[object, ...]:
         """All that ``_unreachable`` looks at in a node."""
@@ -112,6 +113,8 @@ class Filter:
 
     def could_start(self, guest: Guest) -> frozenset[NodeId]:
         """The nodes on which the guest could be started anew if the one it is on were lost."""
+        if len(self._classes) == 1 and guest.id not in self.rules and self._likes[guest.node] in self._classes:
+            return self._everywhere  # whatever it has where it is, it has there too
         sort = self._sort(guest, None)
         if sort is None:
             return self._could_start(guest)

@@ -28,10 +28,11 @@ def plan_together(
     now: datetime,
     policy: Policy,
     crush_host: CrushHost = own_name,
+    ill: Ill = MappingProxyType({}),
 ) -> tuple[Plan, ...]:
     """A plan for each node, to be carried out in this order, all of them away at the end. What forbids that all are
     away at once is a blocker of every plan. Whether one node more could be lost is said of the last plan alone: it is
-    the one after which all are away.
+    the one after which all are away. ``ill``: nodes to take only where there is no other, and why.
     """
     if len(set(nodes)) != len(nodes) or len(nodes) < 2:
         raise UsageError("a node is named twice", remedy="name each node of the group once")
@@ -42,7 +43,11 @@ def plan_together(
     avoid = {guest.id: group for guest in state.guests}
     plans: list[Plan] = []
     for node in nodes:
-        plan = make_plan(state, ceph, node, now=now, policy=policy, crush_host=crush_host, avoid=avoid)
+        plan = make_plan(
+            state, ceph, node, now=now, policy=policy, crush_host=crush_host, avoid=avoid,
+            prefer=rather(frozenset(), (each.id for each in state.nodes), ill),
+        )  # fmt: skip
+        plan = wary(plan, {each: why for each, why in ill.items() if each not in group})
         last = len(plans) + 1 == len(nodes)
         plans.append(
             replace(

@@ -13,7 +13,7 @@ from noout.domain.cluster import Affinity, ClusterState, GuestStatus, NodeId
 from noout.domain.maintenance import Move, MoveKind
 from noout.plan.plan import make_plan
 from noout.plan.replay import breaches
-from noout.plan.schedule import with_dependencies
+from noout.plan.schedule import Ground, with_dependencies
 from tests.unit.plan.clusters import GIB, NOW, a_guest, a_node, a_state, apart, gid, node_id
 
 NODES = [node_id(name) for name in ("pve1", "pve2", "pve3")]
@@ -132,7 +132,7 @@ def test_whoever_comes_later_waits_for_the_same_room():
     ways = [(2, NODES[0], NODES[2]), (3, NODES[1], NODES[0]), (4, NODES[1], NODES[0])]
     moves = [Move(gid(v), "", MoveKind.LIVE, one, other, guests[v - 1].ram_bytes) for v, one, other in ways]
     where = {guest.id: guest.node for guest in guests}
-    found = with_dependencies(moves, state, where, dict.fromkeys(NODES, 10 * GIB))
+    found = with_dependencies(moves, Ground(state, where, dict.fromkeys(NODES, 10 * GIB)))
     assert found is not None and [move.after for move in found] == [(), (gid(2),), (gid(2),)]
 
 
