@@ -97,7 +97,7 @@ class Sim:
             ),
         )
 
-        def plan(
+        async def plan(
             cluster: ClusterState, ceph: CephState | None, node: NodeId, now: datetime, old: Plan | None, avoid: Avoid
         ) -> Plan:
             return make_plan(cluster, ceph, node, now=now, parent=old, avoid=avoid)

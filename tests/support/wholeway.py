@@ -167,7 +167,7 @@ class WholeWay:
         return [str(event.data["key"]).split("/", 1)[1] for event in await self.events() if event.kind == Kind.DONE]
 
 
-def _no_plan(*_: object) -> Plan:
+async def _no_plan(*_: object) -> Plan:
     raise AssertionError("nothing is to be planned anew")
 
 

@@ -20,6 +20,7 @@ from noout.app.comeback import Comeback
 from noout.app.compose import Installation
 from noout.app.paging import page
 from noout.app.standstill import standstill
+from noout.app.planning import ill_nodes
 from noout.app.witnessing import Witness, services_of
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
@@ -31,6 +32,7 @@ from noout.domain.workorder import WorkOrder
 from noout.plan.plan import make_plan
 from noout.plan.returns import as_before
 from noout.ports import Engine
+from noout.plan.wary import rather, wary
 from noout.run.context import Answer, Context
 from noout.run.story import run
 from noout.run.touched import guests_of
@@ -58,10 +60,11 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
             found.hypervisor(node), found.cephs.get(node.cluster), found.bmc(node), found.clock, found.crush_host
         )
 
-    def plan(
+    async def plan(
         cluster: ClusterState, ceph: CephState | None, node: NodeId, now: datetime, parent: Plan | None, avoid: Avoid
     ) -> Plan:
-        return make_plan(
+        ill = await ill_nodes(found, cluster.name)
+        made = make_plan(
             cluster,
             ceph,
             node,
@@ -71,8 +74,10 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
             avoid=avoid,
             crush_host=found.crush_host,
             staying=as_before(parent),
+            prefer=rather(frozenset(), (each.id for each in cluster.nodes), ill),
         )
 
+        return wary(made, ill)
     def order(m: Maintenance) -> WorkOrder:
         return make_work_order(m, found.location(m.node), f"WO-{m.id}")
 

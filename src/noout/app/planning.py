@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from noout.app.compose import Installation
 from noout.app.naming import resolve
+from noout.app.proposals import Proposals
 from noout.app.runbook import Section, runbook
 from noout.app.snapshot import Snapshot
 from noout.app.snapshot_sanity import ANEW
@@ -20,6 +21,7 @@ from noout.plan.outlook import Touched, touched
 from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
 from noout.plan.rolling import nobody_returns
+from noout.plan.wary import rather, wary
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,27 @@ async def look_and_plan(
     known = found.cephs.get(node.cluster)
     ceph = await known.observe() if known is not None else None
     policy = agreeing(found.policy_for(node.cluster), cluster, consents)
-    prefer = frozenset(resolve([each.id for each in cluster.nodes], name) for name in toward)
+    nodes = [each.id for each in cluster.nodes]
+    asked = frozenset(resolve(nodes, name) for name in toward)
+    ill = await ill_nodes(found, node.cluster)
+    prefer = rather(asked, nodes, ill.keys() - asked)
     plan = make_plan(
         cluster, ceph, node, now=found.clock.now(), policy=policy, crush_host=found.crush_host, prefer=prefer,
         staying=nobody_returns if stay else lambda moves: {},
     )  # fmt: skip
+    plan = wary(plan, ill)
     accepted = found.settings.clusters[node.cluster].accept_version
     if (caution := version_caution(cluster, accepted)) is not None:
         plan = replace(plan, cautions=(*plan.cautions, caution))
     return Planned(plan, cluster, ceph, found.crush_host(node), found.customers)
+
+
+async def ill_nodes(found: Installation, cluster: str) -> dict[NodeId, str]:
+    """The cluster's nodes that are to be repaired themselves, and what of them."""
+    proposals = Proposals(found.journal, found.clock)
+    proposals.known = found.known
+    await proposals.refresh()
+    return await proposals.ill(cluster)
 
 
 def agreeing(policy: Policy, cluster: ClusterState, consents: Sequence[str]) -> Policy:

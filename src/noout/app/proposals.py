@@ -103,6 +103,16 @@ class Proposals:
                 found += await self.of(node) if node is not None else []
         return sorted(found, key=lambda each: (-RANK[each.urgency], each.proposed_at))
 
+    async def ill(self, cluster: str) -> dict[NodeId, str]:
+        """A cluster's nodes that are to be repaired, unless somebody declined it, and what of them: guests that leave
+        another node are not to come there. As fresh as the last ``refresh``."""
+        found: dict[NodeId, str] = {}
+        for each in await self.all():
+            for node in (each.node, *each.shared) if each.standing is not Standing.DECLINED else ():
+                if node.cluster == cluster:
+                    found.setdefault(node, f"{each.fault.template}: {', '.join(each.sensors)}")
+        return found
+
     # --- proposing -----------------------------------------------------------------------------------------
 
     async def consider(self, fault: Fault, reopens: str = "") -> Proposal | None:

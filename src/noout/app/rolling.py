@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from noout.app.compose import Installation
 from noout.app.naming import resolve
-from noout.app.planning import agreeing
+from noout.app.planning import agreeing, ill_nodes
 from noout.app.snapshot import Snapshot
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, NodeId
@@ -40,7 +40,7 @@ async def roll_now(
     policy = agreeing(found.policy_for(state.name), state, consents)
     return make_rolling(
         state, ceph, now=found.clock.now(), policy=policy, calendar=calendar, crush_host=found.crush_host,
-        done=_named(state, done),
+        done=_named(state, done), ill=await ill_nodes(found, name),
     )  # fmt: skip
 
 
@@ -67,7 +67,10 @@ async def group_now(found: Installation, names: Sequence[str], consents: Sequenc
         raise UsageError("the nodes are of several clusters", remedy="plan each cluster by itself")
     state, ceph = await _observed(found, nodes[0].cluster)
     policy = agreeing(found.policy_for(state.name), state, consents)
-    return plan_together(state, ceph, nodes, now=found.clock.now(), policy=policy, crush_host=found.crush_host)
+    return plan_together(
+        state, ceph, nodes, now=found.clock.now(), policy=policy, crush_host=found.crush_host,
+        ill=await ill_nodes(found, state.name),
+    )  # fmt: skip
 
 
 def group_of_snapshot(document: Snapshot, names: Sequence[str], consents: Sequence[str] = ()) -> tuple[Plan, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, NodeId
@@ -15,6 +16,7 @@ from noout.plan.capacity import CrushHost, own_name
 from noout.plan.forward import after_moves
 from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
+from noout.plan.wary import Ill, rather, wary
 
 # Said of one node at a time, and here of all of them at once instead.
 _OF_ALL = frozenset({"cluster.quorum", "cluster.no-vote-to-lose", "cluster.node-away"})

@@ -33,5 +33,5 @@ def _caution(node: NodeId, why: str, guests: int) -> Caution:
         return Caution("plan.spares-ill", str(node), f"{what}: no guest is planned onto it")
     many = "1 guest goes" if guests == 1 else f"{guests} guests go"
     said = f"{what}, and {many} there all the same: no better node has room, or it was asked for"
-    remedy = f"repair {node.name} first, or say why it need not be: noout proposals decline {node} --reason TEXT"
+    remedy = f"repair {node.name} first, or say why it need not be: noout decline {node} --reason TEXT"
     return Caution("plan.onto-ill", str(node), said, remedy, {"guests": str(guests)})

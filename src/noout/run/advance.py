@@ -246,7 +246,7 @@ class _Turn:
 
     async def _plan_anew(self, why: str, seen: Observation) -> Wait | None:
         avoid = avoided(self.m, seen.cluster)
-        made = self.ctx.make_plan(seen.cluster, seen.ceph, self.m.node, seen.at, self.m.plan, avoid)
+        made = await self.ctx.make_plan(seen.cluster, seen.ceph, self.m.node, seen.at, self.m.plan, avoid)
         plan = keeping_what_is_done(made, self.m)
         if not plan.feasible and (old_way := without_a_new_plan(self.m, plan)) is not None:
             await self.record.write(Kind.FACT, {"name": old_way.name, "value": old_way.value})

@@ -16,7 +16,7 @@ from noout.steps.avoid import Avoid
 from noout.steps.rules import RULES, Rules
 from noout.steps.site import Site
 
-MakePlan = Callable[[ClusterState, CephState | None, NodeId, datetime, Plan | None, Avoid], Plan]
+MakePlan = Callable[[ClusterState, CephState | None, NodeId, datetime, Plan | None, Avoid], Awaitable[Plan]]
 
 
 @dataclass(frozen=True, slots=True)
