@@ -16,6 +16,7 @@ import traceback
 from collections import Counter
 
 from tests.simulate.stage import Told, history
+from tests.simulate.strikes import Coverage
 
 tell = print
 
@@ -43,14 +44,17 @@ def main() -> int:
         tell("\n".join(f"BROKEN {each}" for each in told.broken))
         return bool(told.broken)
     began = time.monotonic()
-    troubles: Counter[str] = Counter()
+    seen = Coverage(Counter(), Counter(), Counter(), Counter())
     outcomes: Counter[str] = Counter()
     broken = 0
     count = 0
     with multiprocessing.Pool(given.jobs) as pool:
         for told in pool.imap_unordered(_one, range(given.first, given.first + given.count), chunksize=4):
             count += 1
-            troubles += told.troubles
+            seen.troubles += told.troubles
+            seen.actions += told.actions
+            seen.pairs += told.pairs
+            seen.missed += told.missed
             outcomes[told.outcome] += 1
             for each in told.broken:
                 broken += 1
@@ -61,7 +65,7 @@ def main() -> int:
     took = time.monotonic() - began
     tell(f"{count} histories, {count / took:.1f} a second, {broken} promises broken")
     tell("outcomes: " + ", ".join(f"{name} {n}" for name, n in outcomes.most_common()))
-    tell("troubles: " + ", ".join(f"{name} {n}" for name, n in sorted(troubles.items())))
+    tell("\n".join(seen.lines()))
     return bool(broken)
 
 

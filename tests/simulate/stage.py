@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import cast
+from unittest import mock
 
 from noout.adapters.clock import LabClock
 from noout.adapters.store.memory import MemoryStore
@@ -15,19 +17,25 @@ from noout.domain.journal import Event, Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Phase
 from noout.lab.world.build import build_world
 from noout.lab.world.laws import Laws
-from noout.lab.world.model import Cluster
+from noout.lab.world.model import Cluster, Mgr
+from noout.run import advance
+from noout.steps import bring_back
 from tests.crash.points import Crash
+from tests.sim import story
 from tests.sim.story import MID, NODE, WORK, Sim
-from tests.simulate.fastwire import fast_wire
+from tests.simulate.fastwire import Kept, fast_wire, keep
 from tests.simulate.promises import Promises
+from tests.simulate.strikes import Strike, strikes
 from tests.simulate.troubles import TROUBLES, End
 from tests.support.labsite import lab_site
 from tests.support.virtual import run_virtual
 
 LOOK_S = 4.0
-GIVE_UP_S = 4 * 3600.0  # afterwards the operator aborts
-END_S = 8 * 3600.0
+GIVE_UP_S = 2400.0  # afterwards the operator aborts
+END_S = 2 * 3600.0
 RESTART_S = 5.0
+POLL_S = 15.0  # between two looks while the node boots, or while nothing can be done
+SOAK_S = 20.0  # of quiet fans before the node is trusted again
 
 
 @dataclass
@@ -41,6 +49,7 @@ class Told:
     troubles: Counter[str] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    missed: Counter[tuple[str, str]] = field(default_factory=Counter)
     crashes: int = 0
     log: list[str] = field(default_factory=list)
 
@@ -89,46 +98,27 @@ class StageJournal:
         return await self._inner.messages(stream)
 
 
-@dataclass
-class _Strike:
-    """A trouble that waits for its moment: some seconds after the n-th intent of any kind, or after the beginning."""
-
-    name: str
-    intent: int  # 0: by time alone
-    delay_s: float
-    lasts_s: float
-
-
 class Stage:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.rng = rng = Random(seed)
-        world = build_world(nodes=rng.choice((4, 4, 5)), guests=rng.randint(3, 9), seed=seed, pgs=16)
+        world = build_world(nodes=4, guests=rng.randint(2, 5), seed=seed, pgs=8)
         lab = lab_site(world)
         self.store = MemoryStore(lab.clock)
         self.journal = StageJournal(self.store, self)
         self.sim = Sim(lab, self.store, self.journal)  # type: ignore[arg-type]
-        self.laws: Laws = lab.laws
+        self.kept = keep(lab)
+        self.laws = cast(Laws, _Hand(lab.laws, self.kept))
         self.cluster: Cluster = lab.cluster
         self.clock: LabClock = lab.clock
-        _shrink(self.cluster, rng)
+        _furnish(self.cluster, rng)
         self.promises = Promises(self.laws, self.cluster)
         self.told = Told(seed, "", [], 0.0)
         self.active: dict[str, End] = {}
         self.intents = 0
         self.verbs: dict[str, str] = {}  # open intents: key -> verb
-        self.strikes = [self._strike() for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4)))]
+        self.strikes = strikes(seed, rng)
         self.tasks: set[asyncio.Task[None]] = set()
-
-    def _strike(self) -> _Strike:
-        rng = self.rng
-        by_intent = rng.random() < 0.75
-        return _Strike(
-            rng.choice(sorted(TROUBLES)),
-            rng.randint(1, 30) if by_intent else 0,
-            rng.choice((0.0, 0.0, 1.0, 5.0, 20.0)) if by_intent else rng.uniform(0, 1500),
-            rng.choice((3.0, 20.0, 90.0, 300.0, 900.0)),
-        )
 
     # --- what happens --------------------------------------------------------------------------------------
 
@@ -142,7 +132,8 @@ class Stage:
             self.verbs[event.data["key"]] = verb
             self.told.actions[verb] += 1
             self.told.pairs.update((name, verb) for name in self.active)
-            for strike in [each for each in self.strikes if each.intent == self.intents]:
+            for strike in [e for e in self.strikes if e.waits_for(verb, self.told.actions[verb], self.intents)]:
+                self.strikes.remove(strike)
                 self.spawn(self._suffer(strike))
         elif event.kind in (Kind.DONE, Kind.FAILED):
             self.verbs.pop(event.data["key"], None)
@@ -151,13 +142,16 @@ class Stage:
         task = asyncio.ensure_future(coro)  # type: ignore[arg-type]
         self.tasks.add(task)
 
-    async def _suffer(self, strike: _Strike) -> None:
+    async def _suffer(self, strike: Strike) -> None:
         if strike.delay_s:
             await asyncio.sleep(strike.delay_s)
         if strike.name in self.active:
             return
         end = TROUBLES[strike.name](self, self.rng)
         if end is None:
+            if strike.aimed:
+                self.told.missed[strike.name, strike.verb] += 1
+                self.strikes.append(strike)
             return
         self.note(f"{strike.name} begins")
         self.told.troubles[strike.name] += 1
@@ -186,10 +180,10 @@ class Stage:
     async def technician(self) -> None:
         """Prompt, late, twice, at the wrong server first, or never."""
         sim, rng = self.sim, self.rng
-        manner = rng.choice(("prompt", "prompt", "prompt", "late", "twice", "wrong-server", "never", "stays-away"))
+        manner = rng.choice(("prompt",) * 8 + ("late", "twice", "wrong-server", "never", "stays-away"))
         self.told.troubles[f"technician-{manner}"] += 1
         await sim.until(lambda m: m.work_order is not None and m.needs == "technician", 5.0)
-        await asyncio.sleep({"late": 3000.0}.get(manner, 30.0))
+        await asyncio.sleep({"late": 900.0}.get(manner, 20.0))
         if manner == "never":
             return
         m = await sim.state()
@@ -217,7 +211,7 @@ class Stage:
         sim, rng = self.sim, self.rng
         loop = asyncio.get_running_loop()
         began = loop.time()
-        moods = rng.choice(("calm", "calm", "calm", "pauses", "aborts", "aborts-late"))
+        moods = rng.choice(("calm",) * 8 + ("pauses", "aborts", "aborts-late"))
         self.told.troubles[f"operator-{moods}"] += 1
         if moods == "pauses":
             await asyncio.sleep(rng.uniform(1, 900))
@@ -228,7 +222,7 @@ class Stage:
             await asyncio.sleep(rng.uniform(1, 400) if moods == "aborts" else rng.uniform(300, 2000))
             await sim.say(MessageKind.ABORT, reason="changed my mind")
         while loop.time() - began < GIVE_UP_S:
-            await asyncio.sleep(600)
+            await asyncio.sleep(150)
             m = await sim.state()
             if m.blockers and not self.active:
                 await self._helps(m)
@@ -239,7 +233,7 @@ class Stage:
         await sim.say(MessageKind.ABORT, reason="it takes too long")
         await self._hands_off()
         while True:
-            await asyncio.sleep(600)
+            await asyncio.sleep(150)
             await self._helps(await sim.state())
             await sim.say(MessageKind.RESUME)
 
@@ -269,7 +263,7 @@ class Stage:
 
     async def play(self) -> Told:
         await self.sim.open()
-        for strike in [each for each in self.strikes if each.intent == 0]:
+        for strike in [each for each in self.strikes if each.nth == 0]:
             self.spawn(self._suffer(strike))
         for people in (self.technician(), self.operator(), self._watch()):
             self.spawn(people)
@@ -303,15 +297,31 @@ class Stage:
                 await asyncio.sleep(RESTART_S)
 
 
+class _Hand:
+    """The laws, for everybody who is not noout: whatever they do, kept answers hold no longer."""
+
+    def __init__(self, laws: Laws, kept: Kept) -> None:
+        self._laws, self._kept = laws, kept
+
+    def __getattr__(self, name: str) -> object:
+        if name not in ("advance", "now", "world"):
+            self._kept.touched()
+        return getattr(self._laws, name)
+
+
 def _where(m: Maintenance) -> str:
     codes = ", ".join(sorted({each.code for each in m.blockers}))
     return f"{'aborting, ' if m.aborting else ''}{m.step}: {codes or m.needs or m.waiting_for}"
 
 
-def _shrink(cluster: Cluster, rng: Random) -> None:
-    """Small guests: hours of copying tell nothing that minutes do not."""
+def _furnish(cluster: Cluster, rng: Random) -> None:
+    """Small guests (hours of copying tell nothing that minutes do not), and sometimes occasion for more actions."""
     for guest in cluster.guests.values():
         guest.maxmem //= rng.choice((1, 2, 4))
+    assert cluster.ceph is not None
+    if rng.random() < 0.4:
+        cluster.ceph.mgrs[NODE.name] = Mgr(NODE.name)
+        cluster.ceph.mgr_active = NODE.name
 
 
 def history(seed: int) -> Told:
@@ -320,5 +330,10 @@ def history(seed: int) -> Told:
     async def play() -> Told:
         return await Stage(seed).play()
 
-    with fast_wire():
+    with (
+        fast_wire(),
+        mock.patch.object(story, "SOAK_S", SOAK_S),
+        mock.patch.object(bring_back, "POLL_S", POLL_S),
+        mock.patch.object(advance, "BLOCKED_S", POLL_S),
+    ):
         return run_virtual(play(), limit_s=2 * END_S)

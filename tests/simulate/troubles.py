@@ -9,6 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
+from noout.domain.journal import MessageKind
 from noout.lab.world.kernel import LawError
 from noout.lab.world.model import Guest
 from tests.sim.story import NODE
@@ -150,7 +151,10 @@ def shutdown_ignored(stage: Stage, rng: Random) -> End | None:
 
 @trouble
 def another_node_dies(stage: Stage, rng: Random) -> End | None:
-    name = _other_node(stage, rng)
+    return _dies(stage, _other_node(stage, rng))
+
+
+def _dies(stage: Stage, name: str) -> End | None:
     if any(not node.online for other, node in stage.cluster.nodes.items() if other not in (name, NODE.name)):
         return None  # one at a time: with two others gone nobody could be blamed for anything
     end = _fault(stage, "node-dies", node=name)
@@ -237,6 +241,32 @@ def mgr_down(stage: Stage, rng: Random) -> End | None:
         for name in names:
             if stage.cluster.nodes[name].online:
                 stage.laws.daemon_start(stage.cluster, f"mgr.{name}")
+
+    return end
+
+
+@trouble
+def target_dies(stage: Stage, rng: Random) -> End | None:
+    """Where a guest is being sent to, in the middle of the copy."""
+    targets = sorted({each.target for each in stage.cluster.migrations.values()} - {NODE.name})
+    return _dies(stage, rng.choice(targets)) if targets else None
+
+
+@trouble
+def mon_quorum_lost(stage: Stage, rng: Random) -> End | None:
+    """Ceph answers nobody until a mon is back."""
+    ceph = stage.cluster.ceph
+    assert ceph is not None
+    gone = [name for name, mon in sorted(ceph.mons.items()) if name != NODE.name and mon.running]
+    stage.laws.advance()
+    stage.promises.redundancy_lost_by_fault()
+    for name in gone:
+        stage.laws.daemon_stop(stage.cluster, f"mon.{name}")
+
+    def end() -> None:
+        for name in gone:
+            if stage.cluster.nodes[name].online:
+                stage.laws.daemon_start(stage.cluster, f"mon.{name}")
 
     return end
 
@@ -332,3 +362,15 @@ def store_gone(stage: Stage, rng: Random) -> End | None:
 def process_dies(stage: Stage, rng: Random) -> End | None:
     stage.journal.dies_in = rng.randrange(1, 8)
     return _nothing
+
+
+@trouble
+def operator_aborts(stage: Stage, rng: Random) -> End | None:
+    stage.spawn(stage.sim.say(MessageKind.ABORT, reason="changed my mind"))
+    return _nothing
+
+
+@trouble
+def operator_pauses(stage: Stage, rng: Random) -> End | None:
+    stage.spawn(stage.sim.say(MessageKind.PAUSE))
+    return lambda: stage.spawn(stage.sim.say(MessageKind.RESUME))

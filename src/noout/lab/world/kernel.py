@@ -39,6 +39,7 @@ class Kernel:
         self.clock = clock
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0
+        self.ran = 0  # events so far: as long as it stands, nothing has happened by itself
         self._settled = -1.0
         self._pids: dict[tuple[str, str], int] = {}
         self._cancel: dict[str, Callable[[], None]] = {}  # by UPID: what stopping the task does
@@ -58,6 +59,7 @@ class Kernel:
         while self._heap and self._heap[0][0] <= until:
             when, _, fn = heapq.heappop(self._heap)
             self.world.now = max(self.world.now, when)
+            self.ran += 1
             fn()
         self.world.now = until
         self._settle()

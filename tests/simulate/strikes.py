@@ -1,0 +1,111 @@
+"""Which trouble strikes when: each history aims one trouble at one kind of action, in turn, and adds some at random.
+
+The pairs are gone through in a fixed order, so that some hundreds of histories have met each pair that can happen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+
+from tests.simulate.troubles import TROUBLES
+
+# Every kind of action that these clusters give occasion for.
+VERBS = (
+    "migrate", "ha-migrate", "cancel", "shutdown-guest", "onboot-off", "cordon", "led-on",
+    "fail-mgr", "set-noout", "stop-mon", "stop-osd", "set-noup", "shutdown-node", "force-off", "power-on",
+    "start-mon", "unset-noup", "start-osd", "unset-noout", "uncordon", "onboot-back", "start-guest", "led-off",
+)  # fmt: skip
+# What must go wrong first, and during which action, for an action to be needed at all.
+LEADS_TO = {"cancel": ("migration-never-ends", "migrate"), "force-off": ("node-hangs", "shutdown-node")}
+UNTROUBLED_EVERY = 20
+STEP = 389  # a prime: neighbouring histories differ in both halves of the pair
+
+
+@dataclass
+class Strike:
+    """A trouble that waits for its moment: some seconds after the n-th action of a kind ("": of any), or by time."""
+
+    name: str
+    verb: str = ""
+    nth: int = 1  # 0: by time alone
+    delay_s: float = 0.0
+    lasts_s: float = 20.0
+    aimed: bool = False
+
+    def waits_for(self, verb: str, of_kind: int, of_any: int) -> bool:
+        if self.aimed:  # not possible the first time? then the next
+            return verb == self.verb and of_kind >= self.nth
+        return self.nth == (of_kind if self.verb else of_any) and self.verb in ("", verb)
+
+
+def pairs() -> list[tuple[str, str]]:
+    return [(name, verb) for name in sorted(TROUBLES) for verb in VERBS]
+
+
+def aim(seed: int) -> tuple[str, str] | None:
+    """The pair that this history is to show; None for those that nothing is aimed at."""
+    if seed % UNTROUBLED_EVERY == 0:
+        return None
+    every = pairs()
+    return every[seed * STEP % len(every)]
+
+
+def strikes(seed: int, rng: Random) -> list[Strike]:
+    chosen = []
+    if (pair := aim(seed)) is not None:
+        name, verb = pair
+        nth = rng.choice((1, 1, 2)) if verb in ("migrate", "ha-migrate", "stop-osd", "start-osd") else 1
+        chosen.append(Strike(name, verb, nth, rng.choice((0.0, 0.0, 0.0, 1.0)), _lasts(rng), aimed=True))
+        if verb in LEADS_TO:
+            chosen.append(Strike(*LEADS_TO[verb], lasts_s=900.0))
+    chosen += [_anywhen(rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
+    return chosen
+
+
+def _anywhen(rng: Random) -> Strike:
+    by_intent = rng.random() < 0.75
+    return Strike(
+        rng.choice(sorted(TROUBLES)),
+        nth=rng.randint(1, 30) if by_intent else 0,
+        delay_s=rng.choice((0.0, 0.0, 1.0, 5.0, 20.0)) if by_intent else rng.uniform(0, 900),
+        lasts_s=_lasts(rng),
+    )
+
+
+def _lasts(rng: Random) -> float:
+    return rng.choice((3.0, 20.0, 90.0, 300.0, 900.0))
+
+
+@dataclass
+class Coverage:
+    """What the histories have shown so far."""
+
+    troubles: Counter[str]
+    actions: Counter[str]
+    pairs: Counter[tuple[str, str]]
+    missed: Counter[tuple[str, str]]  # aimed at, and the action was there, but the trouble was not possible then
+
+    def lines(self) -> list[str]:
+        every = pairs()
+        unseen = [pair for pair in every if not self.pairs[pair]]
+        impossible = [pair for pair in unseen if self.missed[pair]]
+        lines = [
+            "troubles: " + _counts(self.troubles),
+            "actions: " + _counts(self.actions),
+            f"pairs of trouble and action: {len(every) - len(unseen)} of {len(every)} seen, the rarest "
+            f"{min((self.pairs[each] for each in every if self.pairs[each]), default=0)} times; "
+            f"{len(impossible)} cannot happen (tried {sum(self.missed[each] for each in impossible)} times)",
+        ]
+        by_name: dict[str, list[str]] = {}
+        for name, verb in unseen:
+            by_name.setdefault(name, []).append(verb + ("" if (name, verb) in impossible else " (not tried)"))
+        lines += [f"  never {name} during: {', '.join(verbs)}" for name, verbs in by_name.items()]
+        silent = [name for name in sorted(TROUBLES) if not self.troubles[name]]
+        silent += [verb for verb in VERBS if not self.actions[verb]]
+        return [*lines, f"never seen at all: {', '.join(silent) or 'none'}"]
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in sorted(counter.items()))
