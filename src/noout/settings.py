@@ -23,6 +23,7 @@ from noout.settings_kinds import (
     AlertSettings,
     BmcUrl,
     Fingerprint,
+    FreezeSettings,
     GuestName,
     HttpsUrl,
     PrometheusSettings,
@@ -159,6 +160,7 @@ class PolicySettings(_Table):
     watch_every_s: float = Field(default=60, gt=0)
     show_estimates: bool = False
     windows: list[WindowText] = []
+    four_eyes: bool = False
     node_hours: float = Field(default=1, ge=0)
 
 
@@ -215,6 +217,7 @@ class Settings(_Table):
     customers: dict[str, CustomerSettings] = {}
     probes: ProbeSettings = ProbeSettings()
     policy: PolicySettings = PolicySettings()
+    freezes: list[FreezeSettings] = []
     watch: WatchSettings = WatchSettings()
     self: SelfSettings = SelfSettings()
     serve: ServeSettings = ServeSettings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from noout.domain.cluster import GuestId
 from noout.domain.hardware import SensorKind
-from noout.domain.windows import parse_window
+from noout.domain.windows import Freeze, parse_window
 
 
 def _url(url: str) -> str:
@@ -83,6 +84,33 @@ WindowText = Annotated[str, AfterValidator(_window)]
 
 class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FreezeSettings(Table):
+    """Nothing begins meanwhile. A time without an offset is the cluster's own; a day counts from its first to its
+    last moment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    since: datetime | date = Field(alias="from")
+    until: datetime | date
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _forward(self) -> FreezeSettings:
+        if self.within(UTC).since >= self.within(UTC).until:
+            raise ValueError("until must be later than from")
+        return self
+
+    def within(self, zone: tzinfo) -> Freeze:
+        """As it is in this time zone."""
+        return Freeze(_moment(self.since, zone, 0), _moment(self.until, zone, 1), self.reason)
+
+
+def _moment(given: datetime | date, zone: tzinfo, days: int) -> datetime:
+    """``days``: how many are added to a day without an hour."""
+    if not isinstance(given, datetime):
+        return datetime.combine(given + timedelta(days=days), time(), zone).astimezone(UTC)
+    return (given if given.tzinfo else given.replace(tzinfo=zone)).astimezone(UTC)
 
 
 class NamingSettings(Table):

@@ -18,6 +18,7 @@ from typing import IO
 from noout.adapters.durable import DurableEngine
 from noout.app.comeback import Comeback
 from noout.app.compose import Installation
+from noout.app.hours import shut_now
 from noout.app.paging import page
 from noout.app.standstill import standstill
 from noout.app.planning import ill_nodes
@@ -120,6 +121,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         answered=answered,
         rules=_rules(found),
         frozen=frozen,
+        shut=partial(shut_now, found),
         page=partial(page, found),
         inventory=comeback.before,
         soak_s=partial(soak_of, found),

@@ -19,6 +19,7 @@ from noout.domain.hardware import Fault, HardwareState
 from noout.domain.journal import Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Mode, Plan
 from noout.run.fold import fold, fold_one
+from noout.run.inbox import refusal
 from noout.run.touched import touched
 
 OPENINGS = "openings"  # the stream in which all openings of an installation stand in line
@@ -101,7 +102,8 @@ class Maintenances:
         plan: Plan,
         fault: Fault | None = None,
     ) -> str:
-        """Begin a maintenance of ``node`` on a plan that its opener approves; its id.
+        """Begin a maintenance of ``node`` on a plan that its opener approves, or under the four-eyes rule somebody
+        else after it; its id.
 
         Where the last one's repair was found wanting, that one is taken up again: same id, same journal.
 
@@ -127,13 +129,15 @@ class Maintenances:
                     "reason": reason or (fault.summary if fault else "planned work"),
                     "mode": mode.value,
                     "fsid": fsid,
+                    **({"four_eyes": True} if self.found.settings.policy.four_eyes else {}),
                     "fault": encode(fault) if fault else None,
                 },
             ),
             (Kind.FACT, {"name": "guests", "value": [encode(guest) for guest in touched(state, plan)]}),
             (Kind.PLANNED, {"plan": encode(plan)}),
-            (Kind.APPROVED, {"by": actor}),
         ]
+        if not self.found.settings.policy.four_eyes:
+            opening.append((Kind.APPROVED, {"by": actor}))
         for seq, (kind, data) in enumerate(opening, start=again.seq if again is not None else 0):
             await journal.append(mid, seq, kind, data, actor)
         return mid
@@ -150,6 +154,8 @@ class Maintenances:
         if not state.open:
             raise Refused(f"{maintenance} is over ({state.outcome})", remedy="`noout status` shows what is open")
         message = Message(f"{actor}/{uuid.uuid4().hex}", kind, actor, self.found.clock.now(), data)
+        if kind is MessageKind.APPROVE and (why := refusal(state, message)):  # the run would say no to it as well
+            raise Refused(why, remedy=f"noout status {maintenance}")
         await self.post(maintenance, message)
 
     async def post(self, maintenance: str, message: Message) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC
 from zoneinfo import ZoneInfo
 
 from noout.app.compose import Installation
+from noout.app.hours import freezes_of
 from noout.app.naming import resolve
 from noout.app.planning import agreeing, ill_nodes
 from noout.app.snapshot import Snapshot
@@ -36,7 +37,7 @@ async def roll_now(
     chosen, zone = found.settings.policy, found.settings.clusters[name].timezone
     hours = chosen.node_hours if node_hours is None else node_hours
     windows = tuple((text, parse_window(text)) for text in chosen.windows)
-    calendar = Calendar(ZoneInfo(zone), windows, hours * HOUR_S)
+    calendar = Calendar(ZoneInfo(zone), windows, hours * HOUR_S, freezes_of(found, name))
     policy = agreeing(found.policy_for(state.name), state, consents)
     return make_rolling(
         state, ceph, now=found.clock.now(), policy=policy, calendar=calendar, crush_host=found.crush_host,

@@ -14,6 +14,7 @@ from noout.domain.journal import Event
 from noout.domain.maintenance import Maintenance, Plan
 from noout.domain.proposals import Proposal
 from noout.domain.rolling import Rolling
+from noout.domain.windows import Shut
 from noout.domain.workorder import WorkOrder
 from noout.plan.outlook import Touched
 from noout.tell.report import Report
@@ -21,12 +22,14 @@ from noout.tell.report import Report
 
 @dataclass(frozen=True)
 class PlanDocument:
-    """``customers``: whose guests the plan moves, and what they will feel."""
+    """``customers``: whose guests the plan moves, and what they will feel. ``shut``: why it cannot begin now, and when
+    it can; None when it can, or for a snapshot."""
 
     format: Literal["noout.plan"]
     version: Literal[1]
     plan: Plan
     customers: tuple[Touched, ...] = ()
+    shut: Shut | None = None
 
 
 @dataclass(frozen=True)

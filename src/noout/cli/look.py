@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from noout.app.hours import shut_now
 from noout.app.maintain import Maintenances
 from noout.app.planning import Planned, look_and_plan, plan_from_snapshot
 from noout.app.runbook import as_shell
@@ -32,6 +33,7 @@ from noout.cli.standing import by_hand, show_standing
 from noout.codec import encode
 from noout.codec import schema as schema_of
 from noout.domain.errors import NooutError, UsageError
+from noout.domain.windows import Shut
 from noout.plan.picture import plan_svg
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -129,20 +131,28 @@ def plan(
         return
     assert node is not None
 
-    async def live() -> Planned:
+    async def live() -> tuple[Planned, Shut | None]:
         async with opened(config) as found:
             with working(f"looking at {node}"):
-                return await look_and_plan(found, await found.resolve(node), consent or ())
+                wanted = await found.resolve(node)
+                planned = await look_and_plan(found, wanted, consent or ())
+                return planned, shut_now(found, wanted, found.clock.now())
 
-    made = plan_from_snapshot(load_snapshot(snapshot), node, consent or ()) if snapshot is not None else wait(live())
+    closed: Shut | None = None
+    if snapshot is not None:
+        made = plan_from_snapshot(load_snapshot(snapshot), node, consent or ())
+    else:
+        made, closed = wait(live())
     if svg is not None:
         write_file(plan_svg(made.plan, made.touched()), svg)
     if as_json:
-        print_json(encode(PlanDocument("noout.plan", 1, made.plan, made.touched())))
+        print_json(encode(PlanDocument("noout.plan", 1, made.plan, made.touched(), closed)))
     elif as_runbook and made.plan.feasible:
         typer.echo(as_shell(made.plan, made.runbook()), nl=False)
     else:
         out.print(plan_picture(made.plan, made.touched()))
+        if closed is not None:
+            out.print(f"[yellow]▲[/] It cannot begin now: it waits for {escape(closed.why)}")
     if not made.plan.feasible:
         raise typer.Exit(3)
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from noout.app.compose import Installation
+from noout.app.hours import shut_now
 from noout.app.maintain import Maintenances
 from noout.app.notice import watcher_of
 from noout.app.planning import Planned, look_and_plan
@@ -96,6 +98,8 @@ async def _maintain(node: str, reason: str, mode: Mode | None, yes: bool, way: _
             if fault is not None:
                 out.print(f"What the watch has seen goes with it: {fault.summary}", markup=False)
             await require(found.hypervisor(wanted), LOOK, *acts_of(planned.plan))
+            if (closed := shut_now(found, wanted, found.clock.now())) is not None:
+                out.print(f"[yellow]▲[/] It will not begin at once: it waits for {escape(closed.why)}")
             _ask(planned, yes)
             actor = operator()
             opened_now = await maintenances.open(

@@ -245,6 +245,7 @@ class Maintenance:
     fsid: str = ""  # of the Ceph whose data the node may hold; "" without one
     plan: Plan | None = None
     approved_by: str | None = None
+    four_eyes: bool = False  # whoever opened it may not approve it
     step: str = ""
     steps_done: tuple[tuple[str, datetime], ...] = ()
     pending: tuple[Pending, ...] = ()

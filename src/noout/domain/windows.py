@@ -40,6 +40,49 @@ def parse_window(text: str) -> Window:
         raise ValueError(f"{text!r} names an hour that no day has") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Nothing begins from ``since`` on and before ``until`` (UTC)."""
+
+    since: datetime
+    until: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """Nothing may begin now. ``why`` says until when, in the cluster's own time; ``until``: UTC."""
+
+    why: str
+    at: datetime
+    until: datetime
+
+    @property
+    def for_s(self) -> float:
+        return (self.until - self.at).total_seconds()
+
+
+def next_begin(at: datetime, windows: Sequence[Window], freezes: Sequence[Freeze], zone: tzinfo) -> datetime:
+    """As ``next_open``, and outside every freeze."""
+    while True:
+        opens = next_open(at, windows, zone)
+        frozen = [freeze.until for freeze in freezes if freeze.since <= opens < freeze.until]
+        if not frozen:
+            return opens
+        at = max(frozen)
+
+
+def shut(at: datetime, windows: Sequence[Window], freezes: Sequence[Freeze], zone: tzinfo) -> Shut | None:
+    """Why a maintenance may not begin at this moment, and when one may; None when it may."""
+    opens = next_begin(at, windows, freezes, zone)
+    if opens <= at:
+        return None
+    frozen = next((freeze for freeze in freezes if freeze.since <= at < freeze.until), None)
+    reason = f" ({frozen.reason})" if frozen is not None and frozen.reason else ""
+    what = f"the freeze{reason} to end" if frozen is not None else "the maintenance window to open"
+    return Shut(f"{what}, {opens.astimezone(zone):%Y-%m-%d %H:%M} {zone}", at, opens)
+
+
 def next_open(at: datetime, windows: Sequence[Window], zone: tzinfo) -> datetime:
     """The first moment from ``at`` on at which a maintenance may begin (UTC); ``at`` itself where none is given."""
     if not windows:

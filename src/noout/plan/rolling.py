@@ -17,7 +17,7 @@ from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
 from noout.domain.maintenance import Move, MoveKind, Plan
 from noout.domain.rolling import Cost, Rolling, Stage
-from noout.domain.windows import Window, next_open
+from noout.domain.windows import Freeze, Window, next_begin
 from noout.plan.capacity import CrushHost, holds_ram, limits_bytes, own_name, taken_bytes
 from noout.plan.forward import carried_out
 from noout.plan.groups import mates
@@ -39,6 +39,7 @@ class Calendar:
     zone: tzinfo
     windows: tuple[tuple[str, Window], ...] = ()
     node_s: float = 3600.0
+    freezes: tuple[Freeze, ...] = ()
 
 
 def make_rolling(
@@ -188,7 +189,8 @@ class _Work:
         going = [move.guest for move in plan.moves if move.target is not None]
         coming = [move for move in plan.returns if move.target is not None]
         lasts_s = plan.estimate_s[1] + self.calendar.node_s + makespan_s(coming, plan.streams)
-        begins = next_open(self.at, [window for _, window in self.calendar.windows], self.calendar.zone)
+        windows = [window for _, window in self.calendar.windows]
+        begins = next_begin(self.at, windows, self.calendar.freezes, self.calendar.zone)
         self.stages.append(
             Stage(
                 number=len(self.stages) + 1,

@@ -23,6 +23,7 @@ from noout.domain.journal import Kind
 from noout.domain.maintenance import Action, Json, Maintenance, Mode, Observation, Phase
 from noout.domain.reasons import Blocker
 from noout.ports import Wait
+from noout.run import opening
 from noout.run.alarm import PAGED, mind_exposure
 from noout.run.context import Context
 from noout.run.drift import note_drift
@@ -197,6 +198,9 @@ class _Turn:
 
     async def _act(self, step: Step, action: Action, seen: Observation) -> Wait | None:
         """One effect: intent written, asked for, answer written. Whether it happened, the next advance sees."""
+        closed = self.ctx.shut(self.m.node, seen.at)
+        if closed is not None and (later := opening.hold(self.m, closed)) is not None:
+            return await self.wait(later)
         lit_again = action.verb == "led-on" and owns(self.m, "led")  # it was said yes to, and ran out by itself
         if self.m.mode is Mode.STEP and action.key not in self.m.confirmed and not lit_again:
             await self._ask_to_confirm(action)

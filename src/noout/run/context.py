@@ -9,6 +9,7 @@ from datetime import datetime
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
 from noout.domain.maintenance import Json, Maintenance, Observation, Plan
+from noout.domain.windows import Shut
 from noout.domain.workorder import WorkOrder
 from noout.ports import Clock, Journal
 from noout.run.record import Known
@@ -41,6 +42,10 @@ async def nothing_is_frozen(m: Maintenance) -> str:
     return ""
 
 
+def always_open(node: NodeId, at: datetime) -> Shut | None:
+    return None
+
+
 async def nobody_to_page(m: Maintenance, why: str) -> None:
     return None
 
@@ -59,7 +64,8 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``frozen``: why this run may start no effect now, "" when it may. ``page`` wakes people, and never raises.
+    """``frozen``: why this run may start no effect now, "" when it may. ``shut``: why nothing is begun on this node
+    at this hour. ``page`` wakes people, and never raises.
     ``inventory``: what the node says of itself from inside, None when it says nothing; None: nobody can ask it.
     ``soak_s``: how long the repaired node is to prove itself.
     ``sightings`` and ``known`` are scratch memory."""
@@ -73,6 +79,7 @@ class Context:
     silent: Callable[[Maintenance], Awaitable[frozenset[GuestId]]] = nobody_is_silent
     answered: Callable[[Maintenance], Awaitable[Mapping[GuestId, datetime | None]]] = nobody_is_asked
     frozen: Callable[[Maintenance], Awaitable[str]] = nothing_is_frozen
+    shut: Callable[[NodeId, datetime], Shut | None] = always_open
     page: Callable[[Maintenance, str], Awaitable[None]] = nobody_to_page
     inventory: Callable[[Maintenance, Observation], Awaitable[Json]] | None = None
     soak_s: Callable[[Maintenance], float] = ten_minutes

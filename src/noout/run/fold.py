@@ -74,6 +74,7 @@ def _opened(event: Event) -> Maintenance:
         fault=decode(Fault, data["fault"]) if data.get("fault") else None,
         fsid=data.get("fsid", ""),
         approved_by=data.get("approved_by"),
+        four_eyes=bool(data.get("four_eyes")),
     )
 
 

@@ -33,6 +33,8 @@ def refusal(m: Maintenance, message: Message) -> str:
     match message.kind:
         case MessageKind.APPROVE if m.plan is None:  # its opening was cut short: nobody has seen a plan
             return "there is no plan to approve: abort it and open it anew"
+        case MessageKind.APPROVE if m.four_eyes and message.actor == m.opened_by:
+            return f"{message.actor} has opened it: by the four-eyes rule somebody else approves it"
         case MessageKind.HANDS_ON:
             return _no_hands_on(m, str(message.data.get("serial") or ""))
         case MessageKind.FINDING:

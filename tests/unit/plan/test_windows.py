@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from noout.domain.windows import next_open, parse_window
+from noout.domain.windows import Freeze, next_begin, next_open, parse_window, shut
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
@@ -45,3 +45,31 @@ def test_the_earliest_of_several_and_at_once_without_any():
 def test_what_is_no_window_is_refused(text: str):
     with pytest.raises(ValueError, match=r"is not|names an hour"):
         parse_window(text)
+
+
+def _utc(text: str) -> datetime:
+    return _at(text).astimezone(UTC)
+
+
+FREEZE = Freeze(_utc("2026-12-18T00:00"), _utc("2027-01-04T09:30"), "Christmas")
+
+
+def test_nothing_begins_in_a_freeze_and_the_next_moment_is_in_a_window_after_it():
+    office = [parse_window("Mon-Fri 08:00-17:00")]
+    assert shut(_utc("2026-12-17T10:00"), office, [FREEZE], AMSTERDAM) is None
+    frozen = shut(_utc("2026-12-21T10:00"), office, [FREEZE], AMSTERDAM)
+    assert frozen is not None and frozen.until == _utc("2027-01-04T09:30")
+    assert frozen.why == "the freeze (Christmas) to end, 2027-01-04 09:30 Europe/Amsterdam"
+    early = shut(_utc("2026-12-21T10:00"), [parse_window("Sat 08:00-09:00")], [FREEZE], AMSTERDAM)
+    assert early is not None and early.until == _utc("2027-01-09T08:00")
+
+
+def test_a_window_that_opens_into_a_freeze_opens_after_it():
+    closed = shut(_utc("2026-12-17T18:00"), [parse_window("Mon-Fri 08:00-17:00")], [FREEZE], AMSTERDAM)
+    assert closed is not None and closed.until == _utc("2027-01-04T09:30")
+    assert closed.why.startswith("the maintenance window to open, 2027-01-04 09:30") and closed.for_s > 0
+
+
+def test_freezes_that_follow_each_other_are_waited_out():
+    second = Freeze(FREEZE.until, _utc("2027-01-05T12:00"))
+    assert next_begin(_utc("2026-12-20T00:00"), [], [second, FREEZE], AMSTERDAM) == _utc("2027-01-05T12:00")
