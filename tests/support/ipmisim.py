@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,16 @@ class IpmiSim:
     def turn(self, fan: str, rpm: int) -> None:
         self.write(fan, rpm)
 
+    def set_clock(self, at: datetime | None = None) -> None:
+        """Give its event log this time, else the machine's. Also the proof that it answers."""
+        told = f"{at:%m/%d/%y %H:%M:%S}" if at else "now"
+        command = ["ipmitool", "-I", "lanplus", "-C", "3", "-H", "127.0.0.1", "-p", str(self.port), "-U", USER, "-E",
+                   "-N", "1", "-R", "1", "sel", "time", "set", told]  # fmt: skip
+        environment = {"IPMI_PASSWORD": PASSWORD, "LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
+        until = time.monotonic() + 20
+        while subprocess.run(command, env=environment, capture_output=True, check=False).returncode:
+            assert time.monotonic() < until, (self.home / "log").read_text()
+
     def asked(self) -> list[str]:
         """What the chassis was told to do."""
         log = self.home / "asked"
@@ -150,18 +161,8 @@ def ipmi_sim(home: Path) -> Iterator[IpmiSim]:
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            _set_clock(sim)
+            sim.set_clock()
             yield sim
         finally:
             process.kill()
             process.wait()
-
-
-def _set_clock(sim: IpmiSim) -> None:
-    """Also the proof that it answers."""
-    command = ["ipmitool", "-I", "lanplus", "-C", "3", "-H", "127.0.0.1", "-p", str(sim.port), "-U", USER, "-E",
-               "-N", "1", "-R", "1", "sel", "time", "set", "now"]  # fmt: skip
-    environment = {"IPMI_PASSWORD": PASSWORD, "LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
-    until = time.monotonic() + 20
-    while subprocess.run(command, env=environment, capture_output=True, check=False).returncode:
-        assert time.monotonic() < until, (sim.home / "log").read_text()
