@@ -28,10 +28,10 @@ from noout.settings_kinds import (
     HttpsUrl,
     PrometheusSettings,
     Url,
-    Via,
     WindowText,
     Zone,
 )
+from noout.settings_probes import ProbeSettings, check_probes
 
 CREDENTIAL = "credential:"  # before the name of a secret that systemd hands over, in place of a file's path
 SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
@@ -125,16 +125,6 @@ class CustomerSettings(_Table):
     language: str = Field(default="en", pattern="^(en|nl|es)$")
     timezone: Zone = "UTC"
     contract_excludes: list[WindowText] = []  # times that the contract leaves out of its availability
-
-
-class ProbeSettings(_Table):
-    """``via``: "tcp" asks the guests themselves; a URL asks that prober (the lab's) for each instant."""
-
-    via: Via = "tcp"
-    every_s: float = Field(default=1.0, gt=0)
-    every_moving_s: float = Field(default=0.2, gt=0)
-    services: dict[str, str] = {}  # "ams1/101" -> "tcp:192.0.2.10:443"
-    tags: dict[str, str] = {}  # tag -> probe: every guest with the tag is probed so
 
 
 class PolicySettings(_Table):
@@ -266,7 +256,7 @@ def parse(data: Mapping[str, Any], path: Path) -> Settings:
     except ValidationError as error:
         raise UsageError(f"{path}: {_sentence(error)}", remedy=_remedy(error)) from None
     _check_secrets(settings)
-    _check_probes(settings)
+    check_probes(settings.probes, path, literal=settings.lab is not None)
     _check_self(settings)
     return settings
 
@@ -328,26 +318,6 @@ def _check_self(settings: Settings) -> None:
                 f"{settings.path}: key self.guests: {guest} is in no cluster of this file",
                 remedy=f"known: {', '.join(settings.clusters)}",
             )
-
-
-def _check_probes(settings: Settings) -> None:
-    """noout's own prober connects to an address; only another one (a lab's) knows where the guests are."""
-    probes = settings.probes
-    if probes.via != "tcp":
-        return
-    for guest, probe in probes.services.items():
-        kind, _, where = probe.partition(":")
-        host, _, port = where.rpartition(":")
-        if kind != "tcp" or not host or not port.isdigit():
-            raise UsageError(
-                f"{settings.path}: key probes.services.{guest}: must be tcp:HOST:PORT (found {probe!r})",
-                remedy="for example tcp:192.0.2.10:443",
-            )
-    if probes.tags:
-        raise UsageError(
-            f"{settings.path}: key probes.tags: noout's own prober does not know the address behind a tag",
-            remedy="name each guest in [probes.services] as tcp:HOST:PORT",
-        )
 
 
 def _check_secrets(settings: Settings) -> None:

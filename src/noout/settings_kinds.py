@@ -50,7 +50,7 @@ def _fingerprint(text: str) -> str:
 
 
 def _via(text: str) -> str:
-    return text if text == "tcp" else _url(text)
+    return text if text == "direct" else _url(text)
 
 
 def _zone(name: str) -> str:

@@ -128,7 +128,7 @@ def test_no_configuration(noout: Noout, lab: Lab, place: Path) -> None:
         (r"^entrypoints = .*", 'entrypoints = ["pve1:8006"]', ("clusters.ams1.entrypoints.0", "URL")),
         (r"^token = .*", "", ("clusters.ams1", "token_file")),
         (r"^via = .*", 'via = "icmp"', ("probes.via", "icmp")),
-        (r"^via = .*", 'via = "tcp"', ("probes.services.ams1/1", "tcp:HOST:PORT")),
+        (r"^via = .*", 'via = "direct"\ncontact = 5', ("probes.contact", "string")),
     ],
 )
 def test_a_wrong_key_is_named(

@@ -20,6 +20,7 @@ from noout import settings
 from noout.app.schemas import SCHEMAS
 from noout.cli.commands import ENTRIES, INDEX
 from noout.cli.demo import checks
+from noout.settings_probes import ProbeSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -111,7 +112,7 @@ def tables_of(model: type[BaseModel], place: str = "") -> Iterator[tuple[str, st
             plain.append(key)
         for each in inner:
             many = "dict" in str(field.annotation)
-            name = {"clusters": "NAME", "bmc": "NODE", "nodes": "NODE", "customers": "KEY"}.get(key, "") if many else ""
+            name = {"clusters": "NAME", "bmc": "NODE", "nodes": "NODE", "customers": "KEY", "vantage": "NAME"}.get(key, "") if many else ""
             yield from tables_of(each, f"{place}.{key}" + (f".{name}" if name else ""))
     yield place.lstrip("."), model.__name__, plain
 
@@ -139,7 +140,7 @@ def test_no_key_is_described_that_does_not_exist() -> None:
 
 def test_defaults_are_told_as_they_are() -> None:
     text = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    for table, model in (("probes", settings.ProbeSettings), ("policy", settings.PolicySettings)):
+    for table, model in (("probes", ProbeSettings), ("policy", settings.PolicySettings)):
         section = text.split(f"## [{table}]\n")[1].split("\n## ")[0]
         for key, told in re.findall(r"^\| `([a-z_]+)` \| `([^`]*)` \|", section, re.M):
             default = model.model_fields[key].default

@@ -212,7 +212,9 @@ class Carrier:
         def services(m: Maintenance) -> tuple[Service, ...]:
             return services_of(guests_of(m), probes)
 
-        return Witness(mid, services, found.prober, found.measurements, found.clock, probes, current)
+        return Witness(
+            mid, services, found.prober, found.measurements, found.clock, probes, current, alarm=partial(page, found)
+        )
 
     async def _beside(self, maintenance: str) -> None:
         """The witness, and a look for messages left by other processes, until the run is over."""

@@ -17,6 +17,7 @@ from noout.adapters.http import Server
 from noout.adapters.machine import machine_uuid
 from noout.adapters.probe.direct import DirectProber
 from noout.adapters.probe.instants import InstantProber
+from noout.adapters.probe.limits import Limits
 from noout.adapters.pve.client import PveClient
 from noout.adapters.pve.hypervisor import PveHypervisor
 from noout.adapters.pve.inventory import PveInspector
@@ -29,7 +30,7 @@ from noout.app.naming import resolve
 from noout.app.privileges import LOOK, require
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.customers import Customer
-from noout.domain.errors import Broken, UsageError
+from noout.domain.errors import UsageError
 from noout.domain.windows import parse_window
 from noout.domain.workorder import Location
 from noout.plan.groups import PARTS, Part
@@ -52,6 +53,7 @@ from noout.ports import (
 from noout.run.record import Known
 from noout.settings import BmcSettings, ClusterSettings, Settings, secret
 from noout.settings_kinds import NamingSettings, PrometheusSettings
+from noout.settings_probes import DIRECT
 
 # A lab's time may run fast, this machine does not: what is due every minute is not done sixty times a second.
 KEEP_S, KEEP_WALL_S = 60.0, 5.0  # how long guests' configurations are kept
@@ -306,8 +308,15 @@ def _prometheus(settings: Settings, name: str, prometheus: PrometheusSettings) -
 
 def _prober(settings: Settings, clock: Clock) -> Prober:
     via = settings.probes.via
-    if via == "tcp":
-        return DirectProber(clock)
-    if not via.startswith(("http://", "https://")):
-        raise Broken(f"key probes.via: {via!r} is neither tcp nor a URL", remedy="correct it")
-    return InstantProber(Server(via), clock)
+    if via != DIRECT:
+        return InstantProber(Server(via), clock)
+    probes = settings.probes
+    ca = settings.file(probes.ca) if probes.ca else None
+    return DirectProber(
+        clock,
+        Limits(probes.per_s, probes.per_host_per_s),
+        contact=probes.contact,
+        networks=probes.networks,
+        ca=ca,
+        timeout_s=probes.timeout_s,
+    )

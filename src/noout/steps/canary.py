@@ -179,7 +179,7 @@ def _back(step: str, m: Maintenance, seen: Observation) -> Decision | None:
             return Hold(f"{guest.name} ({guest.id}) to be back on {each.moved.source.name}", POLL_S)
         if guest.id not in seen.silent - m.silence_accepted or has_answered(each, m, seen):
             continue
-        if checks.is_starting(each.moved, seen) or not is_watched(guest.id, seen):
+        if checks.is_starting(each.moved, seen.at) or not is_watched(guest.id, seen):
             continue
         source = seen.cluster.node(each.moved.source)
         if source is None or not source.online or guest.lock or exhausted(m, action.key):

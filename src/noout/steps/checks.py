@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from noout.domain.ceph import Osd
 from noout.domain.cluster import Guest, GuestId, GuestKind, GuestStatus
 from noout.domain.maintenance import Maintenance, Moved, MoveKind, Observation
@@ -57,6 +59,11 @@ def strays(m: Maintenance, seen: Observation) -> tuple[Guest, ...]:
 
 def silent_guests(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
     """Guests we moved whose service has stopped answering: for PVE all is well, for the customer it is not."""
+    return fallen_silent(m, seen.silent, seen.at)
+
+
+def fallen_silent(m: Maintenance, silent: frozenset[GuestId], at: datetime) -> tuple[Blocker, ...]:
+    """The same of what the witness alone has just heard, or not."""
     moved = {move.guest: move for move in m.moved}
     return tuple(
         Blocker(
@@ -65,14 +72,14 @@ def silent_guests(m: Maintenance, seen: Observation) -> tuple[Blocker, ...]:
             f"{moved[guest].name} ({guest}) no longer answers since it {_came(moved[guest])}: customer down",
             "look at its network and its console; the run goes on when it answers again, or when you resume the run",
         )
-        for guest in sorted(seen.silent & set(moved) - m.silence_accepted)
-        if not is_starting(moved[guest], seen)
+        for guest in sorted(silent & set(moved) - m.silence_accepted)
+        if not is_starting(moved[guest], at)
     )
 
 
-def is_starting(moved: Moved, seen: Observation) -> bool:
+def is_starting(moved: Moved, at: datetime) -> bool:
     """A guest that had to start anew has not fallen silent before its services could be up."""
-    return (seen.at - moved.finished).total_seconds() < STARTING_S.get(moved.kind, 0.0)
+    return (at - moved.finished).total_seconds() < STARTING_S.get(moved.kind, 0.0)
 
 
 def _came(moved: Moved) -> str:

@@ -11,12 +11,12 @@ from itertools import pairwise
 import pytest
 
 from noout.adapters.store.memory import MemoryStore
-from noout.app.witnessing import SILENT_S, Witness, services_of
+from noout.app.witnessing import SILENT_S, SLICE_S, Witness, services_of
 from noout.domain.cluster import Guest, GuestId, GuestKind, GuestStatus, NodeId
 from noout.domain.errors import Retryable
 from noout.domain.impact import Sample, Service
-from noout.domain.maintenance import Action, Maintenance, Mode, Owned, Pending
-from noout.settings import ProbeSettings
+from noout.domain.maintenance import Action, Maintenance, Mode, Moved, MoveKind, Owned, Pending
+from noout.settings_probes import ProbeSettings
 
 T0 = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 WEB = GuestId("ams1", 101)
@@ -83,7 +83,7 @@ async def test_no_question_is_left_out_between_two_slices(speed: float) -> None:
     await seen.run()
     asked = [each.at for each in await seen.measurements.samples("ams1-pve3-1")]
     gaps = {(later - earlier).total_seconds() for earlier, later in pairwise(asked)}
-    assert gaps == {0.3, 1.0}
+    assert gaps == {0.25, 1.0}, "as often as asked for, and so that the slower is a whole number of it"
 
 
 async def test_a_prober_in_trouble_leaves_a_gap_and_goes_on() -> None:
@@ -130,6 +130,74 @@ def test_services_are_opt_in_by_guest_or_tag() -> None:
     assert [(each.guest.vmid, each.probe) for each in found] == [(1, "tcp:1"), (2, "tcp:443")]
 
 
+def test_a_pool_is_probed_too_and_a_held_connection_stands_before_the_question_that_is_answered() -> None:
+    pooled = Guest(WEB, "web", GuestKind.QEMU, NODE, GuestStatus.RUNNING, 1, 1, pool="shop", addresses=("192.0.2.10",))
+    found = services_of([pooled], ProbeSettings(pools={"shop": ["tcp:443", "held:443"]}))
+    assert found == (
+        Service(WEB, "web", "held:443", ("192.0.2.10",)),
+        Service(WEB, "web", "tcp:443", ("192.0.2.10",)),
+    )
+
+
+class Noting(Answers):
+    """Also keeps at what interval each service was asked."""
+
+    def __init__(self, clock: Moments) -> None:
+        super().__init__(clock)
+        self.at: dict[str, set[float]] = {}
+
+    async def collect(
+        self, services: Sequence[Service], since: datetime, until: datetime, every_s: float
+    ) -> Sequence[Sample]:
+        for service in services:
+            self.at.setdefault(service.name, set()).add(every_s)
+        return await super().collect(services, since, until, every_s)
+
+
+async def test_only_the_guest_that_moves_is_asked_more_often() -> None:
+    clock = Moments()
+    prober = Noting(clock)
+    seen = witness([moving(), moving(), replace(OPEN, closed_at=T0)], clock, prober)
+    seen.services = lambda state: (Service(WEB, "web", "tcp:443"), Service(GuestId("ams1", 102), "db", "tcp:1"))
+    await seen.run()
+    assert prober.at == {"web": {0.25, 1.0}, "db": {1.0}}
+
+
+def was_moved() -> Maintenance:
+    there = Moved(WEB, "web", MoveKind.LIVE, NODE, NodeId("ams1", "pve2"), T0, T0, 80, False)
+    return replace(OPEN, moved=(there,))
+
+
+@pytest.mark.parametrize(
+    ("state", "alarms"),
+    [(was_moved(), 1), (OPEN, 0), (replace(was_moved(), silence_accepted=frozenset({WEB})), 0)],
+)
+async def test_a_guest_that_was_moved_and_fell_silent_wakes_somebody_once(state: Maintenance, alarms: int) -> None:
+    clock = Moments()
+    woken: list[str] = []
+
+    async def alarm(m: Maintenance, why: str) -> None:
+        woken.append(why)
+
+    dark = (T0 + timedelta(seconds=8), T0 + timedelta(hours=1))
+    seen = witness([state] * 12 + [replace(state, closed_at=T0)], clock, Answers(clock, dark))
+    seen.alarm = alarm
+    await seen.run()
+    await asyncio.sleep(0)
+    assert len(woken) == alarms
+    assert all("customer down" in why for why in woken)
+
+
+async def test_a_prober_that_was_late_itself_calls_nobody_silent() -> None:
+    clock = Moments()
+    seen = witness([OPEN], clock, Answers(clock))
+    seen._note([Sample(WEB, T0, True)])
+    seen._note([Sample(WEB, T0 + timedelta(seconds=n), False, 0.9) for n in range(1, 60)])
+    assert await seen.silent(OPEN) == frozenset()
+    seen._note([Sample(WEB, T0 + timedelta(seconds=n), False, 0.1) for n in range(60, 62)])
+    assert await seen.silent(OPEN) == {WEB}
+
+
 async def test_nobody_is_judged_before_all_have_been_asked_once() -> None:
     clock = Moments()
     seen = witness([OPEN, replace(OPEN, closed_at=T0)], clock, Answers(clock))
@@ -138,7 +206,7 @@ async def test_nobody_is_judged_before_all_have_been_asked_once() -> None:
         await asyncio.sleep(0)
     assert not asking.done()
     await seen.run()
-    assert (await asking)[WEB] == seen.last_good[WEB]
+    assert (await asking)[WEB] == T0 + timedelta(seconds=SLICE_S), "of the first slice: nobody waits for more"
 
 
 async def test_who_is_asked_and_has_not_answered_is_known_too() -> None:

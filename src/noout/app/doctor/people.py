@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from noout.app.doctor.diagnosis import Finding, Looked, finding
 from noout.app.doctor.picture import ClusterPicture, Picture
+from noout.app.witnessing import services_of
 from noout.domain.cluster import Guest
 from noout.domain.reasons import Caution
 
@@ -39,7 +40,7 @@ def _theirs(cluster: ClusterPicture) -> list[Guest]:
 
 
 def _probed(guest: Guest, picture: Picture) -> bool:
-    return str(guest.id) in picture.probes.services or bool(guest.tags & picture.probes.tags.keys())
+    return bool(services_of([guest], picture.probes))
 
 
 def looked(cluster: ClusterPicture, picture: Picture) -> Iterator[Looked]:

@@ -13,7 +13,8 @@ from noout.domain.hardware import Fault, HardwareState
 from noout.domain.maintenance import Maintenance, Plan
 from noout.domain.ownership import Oddity
 from noout.domain.survey import CephSurvey, ClusterSurvey
-from noout.settings import ClusterSettings, ProbeSettings
+from noout.settings import ClusterSettings
+from noout.settings_probes import ProbeSettings
 
 KEY_FILE = "clusters.{}.shell.key_file"
 
