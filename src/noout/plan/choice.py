@@ -42,10 +42,10 @@ class Choice:
 
 
 def choose_targets(
-    outs: Sequence[WayOut], units: Units, limits: Mapping[NodeId, int], *, improve: bool = True
+    outs: Sequence[WayOut], units: Units, limits: Mapping[NodeId, int], *, improve: bool = True, balance: bool = True
 ) -> Choice:
     """``outs``: how the guests of the node leave it; those that are shut down or stay are none of this.
-    ``improve``: look for N+1 and balance too, once everybody has a place."""
+    ``improve``: look for N+1 and (``balance``) for balance too, once everybody has a place."""
     leaving = units.of([out for out in outs if out.kind not in (None, MoveKind.SHUTDOWN)])
     layout = Layout(units.state, limits, leaving, units.movable)
     spare = Spare(units.state, units.filter)
@@ -62,7 +62,7 @@ def choose_targets(
     if any(piece.at == NOWHERE for piece in layout.pieces) and left <= room:
         make_room(layout, units.policy.restarts)
     if improve:
-        Improvement(layout, spare, _cpu_limits(layout, units)).run()
+        Improvement(layout, spare, _cpu_limits(layout, units)).run(balance=balance)
     order = layout.in_order()
     assert order is not None, "only layouts with an order are kept"
     return Choice(

@@ -29,10 +29,12 @@ class Improvement:
         guests = sum(len(some) for some in spare.on)
         self.looks = max(_LOOKS_MIN, GUESTS_ASKED // max(1, guests))
 
-    def run(self) -> None:
+    def run(self, *, balance: bool = True) -> None:
         survives = self.spare.survives(*self._seen())
-        if not survives and self.looks > 0:
+        if not survives and self.looks > 0 and not self._hopeless():
             survives = self._keep_spare()
+        if not balance:
+            return
         self._descend(self._cpu_over, survives, 0.0)
         self._descend(self._fill, survives, _GAIN)
 
@@ -41,6 +43,12 @@ class Improvement:
         moving = [p for p in (*layout.others, *layout.pieces) if p.at not in (NOWHERE, p.home) or p.away]
         moved = [(guest, layout.nodes[p.at]) for p in moving for guest in p.unit.guests]
         return dict(zip(layout.nodes, layout.free, strict=True)), moved
+
+    def _hopeless(self) -> bool:
+        """Arithmetic forbids N+1 whatever the targets are."""
+        layout, (free, moved) = self.layout, self._seen()
+        bound = sum(guest.ram_bytes for guest, _ in moved if guest.local_disks or guest.local_resources)
+        return self.spare.forbidden(free, dict(zip(layout.nodes, layout.begin, strict=True)), bound) is not None
 
     def _keep_spare(self) -> bool:
         """Gather free RAM in few large pieces until every further node's guests would find room."""

@@ -83,22 +83,17 @@ def make_plan(
     refuse_malformed(state, node, now)
     if parent is not None:  # what was agreed to when it began holds as long as it lasts
         policy = replace(policy, consents=policy.consents | frozenset(parent.consents))
-    mine, unknown = own.own_guests(state, policy), own.unknown(state, policy)
-    asked, policy = policy, replace(network.settled(policy, state, ceph), noout_guests=mine)
+    unknown, asked = own.unknown(state, policy), policy
     reasons = (*safety(state, ceph, node, crush_host), *contradictions(state))
-    torn = contradicted(state)
-    here = sorted((g for g in state.guests_on(node) if g.id not in torn), key=lambda g: g.id)
-    outs = [own.way_out(guest, state, policy) for guest in here]
-    limits = limits_bytes(state, ceph, policy, crush_host)
-    task = _task(state, node, policy, limits, outs)
     prefer = away_from(node, prefer, (each.id for each in state.nodes), policy.parts)
-    units = Units(state, filter := Filter(state, node, avoid), policy, prefer)
-    choice = choose_targets(outs, units, limits)
-    stopped = tuple(u for u in choice.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
-    stuck = tuple(u for u in choice.left_over if u not in stopped)
-    moves = [*_moves(task, choice, filter), *_shutdowns(task, outs, stopped)]
+    limits = limits_bytes(state, ceph, policy, crush_host)
+    draft = _draft(state, node, network.settled(policy, state, ceph), limits, avoid, prefer)
+    task, choice, outs, units, moves, stuck = (
+        draft.task, draft.choice, draft.outs, draft.units, draft.moves, draft.stuck
+    )  # fmt: skip
+    policy, mine = task.policy, task.policy.noout_guests
     carried = loads(state, moves, policy, ceph, crush_host)
-    survives = choice.survives() if not stuck else None
+    survives = draft.survives
     home = way_home(state, moves, limits, policy, staying(moves))
     shortage = Shortage(choice, outs, units, limits, policy)
     blockers = [*unknown, *_in_the_way(reasons, outs), *(shortage.blocker(unit) for unit in stuck)]
@@ -128,6 +123,70 @@ def make_plan(
         stream_bytes_s=policy.stream_bytes_s if policy.shared is not False else 0.0,
     )
     return _checked(replace(plan, id=_identity(plan)), state, policy, ceph, crush_host)
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What it costs to empty a node: ``moving_s`` as expected; ``survives``: one node more could be lost then."""
+
+    moves: int
+    wire_bytes: int
+    moving_s: float
+    survives: bool
+
+
+def sketch(
+    state: ClusterState, ceph: CephState | None, node: NodeId, policy: Policy, crush_host: CrushHost = own_name
+) -> Sketch:
+    """The way out that ``make_plan`` would take and N+1 after it, and nothing else: to compare with, not to carry
+    out. Targets are not exchanged for the sake of balance."""
+    limits = limits_bytes(state, ceph, policy, crush_host)
+    prefer = away_from(node, frozenset(), (each.id for each in state.nodes), policy.parts)
+    draft = _draft(state, node, network.settled(policy, state, ceph), limits, prefer=prefer, balance=False)
+    going = [move for move in draft.moves if move.target is not None]
+    _, estimate_s = bound_and_estimate(draft.moves, node, draft.task.guests, draft.task.policy)
+    sent = sum(move.wire_bytes or move.ram_bytes for move in going)
+    return Sketch(len(going), sent, estimate_s[0], draft.survives is True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """The way out. ``stuck`` finds no room; ``survives`` is None where there are such."""
+
+    task: _Task
+    outs: Sequence[WayOut]
+    units: Units
+    choice: Choice
+    moves: Sequence[Move]
+    stuck: tuple[Unit, ...]
+
+    @property
+    def survives(self) -> bool | None:
+        return self.choice.survives() if not self.stuck else None
+
+
+def _draft(
+    state: ClusterState,
+    node: NodeId,
+    policy: Policy,
+    limits: Mapping[NodeId, int],
+    avoid: Mapping[GuestId, frozenset[NodeId]] = MappingProxyType({}),
+    prefer: frozenset[NodeId] = frozenset(),
+    *,
+    balance: bool = True,
+) -> _Draft:
+    """``policy``: with the network as it was observed."""
+    policy = replace(policy, noout_guests=own.own_guests(state, policy))
+    torn = contradicted(state)
+    here = sorted((g for g in state.guests_on(node) if g.id not in torn), key=lambda g: g.id)
+    outs = [own.way_out(guest, state, policy) for guest in here]
+    task = _task(state, node, policy, limits, outs)
+    units = Units(state, filter := Filter(state, node, avoid), policy, prefer)
+    choice = choose_targets(outs, units, limits, balance=balance)
+    stopped = tuple(u for u in choice.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
+    stuck = tuple(u for u in choice.left_over if u not in stopped)
+    moves = [*_moves(task, choice, filter), *_shutdowns(task, outs, stopped)]
+    return _Draft(task, outs, units, choice, moves, stuck)
 
 
 def _checked(plan: Plan, state: ClusterState, policy: Policy, ceph: CephState | None, crush_host: CrushHost) -> Plan:

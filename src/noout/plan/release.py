@@ -8,7 +8,7 @@ beside it; HA moves one guest at a time; no storage is read or written by two co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -48,16 +48,18 @@ def turn(move: Move, flying: Sequence[Flight], streams: int) -> Turn:
 
 def startable(ready: Iterable[Move], flying: Sequence[Flight], streams: int) -> list[Move]:
     """Of the moves that wait for nobody, in the plan's order, each that may start now; only one of them at a time."""
-    found = []
+    return list(_startable(ready, flying, streams))
+
+
+def _startable(ready: Iterable[Move], flying: Sequence[Flight], streams: int) -> Iterator[Move]:
     for move in ready:
         when = turn(move, flying, streams)
         if when is Turn.NEXT:
-            break
+            return
         if when is Turn.NOW:
-            found.append(move)
+            yield move
             if move.alone:
-                break
-    return found
+                return
 
 
 def foreseeable(move: Move) -> bool:
@@ -75,28 +77,30 @@ def timeline_s(
 
     Guests that are shut down are left out: that happens at the rack, not while the others move.
     """
-    todo = [move for move in moves if move.kind is not MoveKind.SHUTDOWN]
+    todo = {move.guest: move for move in moves if move.kind is not MoveKind.SHUTDOWN}
     times: dict[GuestId, tuple[float, float]] = {}
-    flying: list[Move] = []
+    flying: dict[GuestId, Move] = {}
     now = 0.0
 
     def copied_at(move: Move) -> float:
         end = times[move.guest][1]
         return max(times[move.guest][0], end - CLEANUP_S - lead_s) if lead_s and foreseeable(move) else end
 
+    def waits(move: Move) -> bool:
+        return any(each in todo or each in flying for each in move.after)
+
     while todo:
-        flying = [move for move in flying if times[move.guest][1] > now]
-        unfinished = {move.guest for move in (*todo, *flying)}
-        ready = [move for move in todo if not unfinished.intersection(move.after)]
-        flights = [Flight(move, copied_at(move) <= now) for move in flying]
-        if not flying and not ready:  # they wait for each other, which no plan that holds has
-            ready = todo[:1]
-        if starting := startable(ready, flights, max(1, streams)):
-            times[starting[0].guest] = (now, now + length(starting[0]))
-            todo.remove(starting[0])
-            flying.append(starting[0])
+        flying = {guest: move for guest, move in flying.items() if times[guest][1] > now}
+        flights = [Flight(move, copied_at(move) <= now) for move in flying.values()]
+        ready = (move for move in todo.values() if not waits(move))
+        first = next(_startable(ready, flights, max(1, streams)), None)
+        if first is None and not flying:  # they wait for each other, which no plan that holds has
+            first = next(iter(todo.values()))
+        if first is not None:
+            times[first.guest] = (now, now + length(first))
+            flying[first.guest] = todo.pop(first.guest)
             continue
-        now = min(at for move in flying for at in (copied_at(move), times[move.guest][1]) if at > now)
+        now = min(at for move in flying.values() for at in (copied_at(move), times[move.guest][1]) if at > now)
     return times
 
 

@@ -22,7 +22,7 @@ from noout.plan.capacity import CrushHost, holds_ram, limits_bytes, own_name, ta
 from noout.plan.forward import carried_out
 from noout.plan.groups import mates
 from noout.plan.order import Turn, next_turn
-from noout.plan.plan import make_plan
+from noout.plan.plan import make_plan, sketch
 from noout.plan.policy import Policy
 from noout.plan.release import makespan_s
 from noout.plan.returns import belongs_home
@@ -71,7 +71,7 @@ def make_rolling(
         bound_moves=bound_moves(state, stages, work.moved),
         refill_moves=sum(stage.refill for stage in stages),
         cost=_cost([stage.plan for stage in stages]),
-        there_and_back=_cost([_alone(work, stage.plan.node) for stage in stages]),
+        there_and_back=_there_and_back(work, [stage.plan.node for stage in stages]),
         windows=tuple(text for text, _ in calendar.windows),
         timezone=str(calendar.zone),
         node_s=calendar.node_s,
@@ -188,7 +188,7 @@ class _Work:
     def _take(self, plan: Plan) -> None:
         going = [move.guest for move in plan.moves if move.target is not None]
         coming = [move for move in plan.returns if move.target is not None]
-        lasts_s = plan.estimate_s[1] + self.calendar.node_s + makespan_s(coming, plan.streams)
+        lasts_s = plan.estimate_s[1] + self.calendar.node_s + makespan_s(coming, plan.streams, plan.lead_s)
         windows = [window for _, window in self.calendar.windows]
         begins = next_begin(self.at, windows, self.calendar.freezes, self.calendar.zone)
         self.stages.append(
@@ -216,14 +216,22 @@ def _out(plan: Plan, guest: GuestId) -> Move:
     return next(move for move in plan.moves if move.guest == guest)
 
 
-def _alone(work: _Work, node: NodeId) -> Plan:
-    """The same node emptied and filled again, in the cluster as observed."""
-    return make_plan(work.seen, work.ceph, node, now=work.now, policy=work.policy, crush_host=work.crush_host)
+def _there_and_back(work: _Work, nodes: Sequence[NodeId]) -> Cost:
+    """The same nodes, each emptied and filled again in the cluster as observed. Only the way out is looked for: the
+    way home is taken to send the same guests and bytes in the same time once more, and everybody to come home."""
+    each = [sketch(work.seen, work.ceph, node, work.policy, work.crush_host) for node in nodes]
+    return Cost(
+        stages=len(each),
+        moves=2 * sum(one.moves for one in each),
+        sent_bytes=2 * sum(one.wire_bytes for one in each),
+        moving_s=round(2 * sum(one.moving_s for one in each)),
+        spare_kept=sum(one.survives for one in each),
+    )
 
 
 def _cost(plans: Sequence[Plan]) -> Cost:
     moves = [move for plan in plans for move in (*plan.moves, *plan.returns) if move.target is not None]
-    moving_s = sum(plan.estimate_s[0] + makespan_s(plan.returns, plan.streams) for plan in plans)
+    moving_s = sum(plan.estimate_s[0] + makespan_s(plan.returns, plan.streams, plan.lead_s) for plan in plans)
     return Cost(
         stages=len(plans),
         moves=len(moves),
