@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from noout.domain.cluster import Guest, GuestId
 from noout.domain.errors import NooutError
-from noout.domain.impact import Sample, Service
+from noout.domain.impact import SILENT_S, Sample, Service
 from noout.domain.maintenance import Maintenance
 from noout.ports import Clock, Measurements, Prober
 from noout.settings_probes import ProbeSettings, listed
@@ -23,7 +23,6 @@ SLICE_S = 5.0  # how much is asked for in one go: the run hears of a silent serv
 SLICE_WALL_S = 0.4  # but never so often that asking is all this machine does (a lab's time runs faster)
 LAG_S_MAX = 0.5  # a question that the prober itself was later with says nothing of a silence
 JUST_MOVED = timedelta(seconds=15)
-SILENT_S = 8.0  # unanswered for so long after having answered: far above a blackout or one lost SYN
 
 
 def services_of(guests: Sequence[Guest], settings: ProbeSettings) -> tuple[Service, ...]:

@@ -35,6 +35,10 @@ class Sample:
     held: bool = False
 
 
+# Unanswered for so long after having answered a service is called silent: far above a blackout or one lost SYN.
+SILENT_S = 8.0
+
+
 class Cause(StrEnum):
     MOVE = "move"
     RELOCATION = "relocation"  # LXC: stop, move, start

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from noout.domain.ceph import Osd
 from noout.domain.cluster import Guest, GuestId, GuestKind, GuestStatus
+from noout.domain.impact import SILENT_S
 from noout.domain.maintenance import Maintenance, Moved, MoveKind, Observation
 from noout.domain.reasons import Blocker
 
@@ -69,7 +70,8 @@ def fallen_silent(m: Maintenance, silent: frozenset[GuestId], at: datetime) -> t
         Blocker(
             "guest.silent",
             str(guest),
-            f"{moved[guest].name} ({guest}) no longer answers since it {_came(moved[guest])}: customer down",
+            f"{moved[guest].name} ({guest}) no longer answers its probe since it {_came(moved[guest])} "
+            f"({SILENT_S:g} s and more without a good answer): customer down",
             "look at its network and its console; the run goes on when it answers again, or when you resume the run",
         )
         for guest in sorted(silent & set(moved) - m.silence_accepted)

@@ -11,10 +11,10 @@ from itertools import pairwise
 import pytest
 
 from noout.adapters.store.memory import MemoryStore
-from noout.app.witnessing import SILENT_S, SLICE_S, Witness, services_of
+from noout.app.witnessing import SLICE_S, Witness, services_of
 from noout.domain.cluster import Guest, GuestId, GuestKind, GuestStatus, NodeId
 from noout.domain.errors import Retryable
-from noout.domain.impact import Sample, Service
+from noout.domain.impact import SILENT_S, Sample, Service
 from noout.domain.maintenance import Action, Maintenance, Mode, Moved, MoveKind, Owned, Pending
 from noout.settings_probes import ProbeSettings
 
