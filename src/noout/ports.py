@@ -49,6 +49,14 @@ class Precondition:
     blocked: Mapping[str, tuple[str, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A node's own, as Markdown. ``digest``: of the configuration it was read from; "" where there is none yet."""
+
+    text: str = ""
+    digest: str = ""
+
+
 class Hypervisor(Protocol):
     """One Proxmox VE cluster. ``has_shell``: commands can be given on its nodes (HA maintenance mode is one)."""
 
@@ -136,6 +144,14 @@ class Hypervisor(Protocol):
 
     async def set_crs(self, value: str) -> None:
         """How HA places and rebalances: datacenter.cfg's ``crs``; "" unsets it."""
+        ...
+
+    async def describe(self, node: NodeId) -> Description:
+        """The node must be up."""
+        ...
+
+    async def set_description(self, node: NodeId, text: str, digest: str) -> None:
+        """Refused when the configuration is no longer the one with this digest. The node must be up."""
         ...
 
     async def set_cluster_noout(self, on: bool) -> None:
@@ -295,6 +311,10 @@ class Measurements(Protocol):
     async def add_samples(self, maintenance: str, samples: Sequence[Sample]) -> None: ...
 
     async def samples(self, maintenance: str, guest: GuestId | None = None) -> Sequence[Sample]: ...
+
+    async def forget_samples(self, before: datetime) -> None:
+        """Those of every maintenance whose last sample is older than ``before``."""
+        ...
 
     async def add_hardware(self, state: HardwareState) -> None:
         """It is kept when this returns. Several at once become one transaction."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -20,8 +20,8 @@ from noout.app.comeback import Comeback
 from noout.app.compose import Installation
 from noout.app.hours import shut_now
 from noout.app.paging import page
-from noout.app.standstill import standstill
 from noout.app.planning import ill_nodes
+from noout.app.standstill import standstill
 from noout.app.witnessing import Witness, services_of
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
@@ -32,8 +32,8 @@ from noout.domain.maintenance import Maintenance, Observation, Plan
 from noout.domain.workorder import WorkOrder
 from noout.plan.plan import make_plan
 from noout.plan.returns import as_before
-from noout.ports import Engine
 from noout.plan.wary import rather, wary
+from noout.ports import Engine
 from noout.run.context import Answer, Context
 from noout.run.story import run
 from noout.run.touched import guests_of
@@ -74,11 +74,11 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
             parent=parent,
             avoid=avoid,
             crush_host=found.crush_host,
-            staying=as_before(parent),
             prefer=rather(frozenset(), (each.id for each in cluster.nodes), ill),
+            staying=as_before(parent),
         )
-
         return wary(made, ill)
+
     def order(m: Maintenance) -> WorkOrder:
         return make_work_order(m, found.location(m.node), f"WO-{m.id}")
 
@@ -200,6 +200,9 @@ class Carrier:
             state = await self.found.known.get(maintenance)
             self.witnesses[maintenance] = self._witness(state)
             self.tasks[maintenance] = asyncio.create_task(self._beside(maintenance))
+            kept = timedelta(days=self.found.settings.probes.keep_days)
+            with contextlib.suppress(NooutError):  # then it is done when the next one begins
+                await self.found.measurements.forget_samples(self.found.clock.now() - kept)
 
     def _witness(self, state: Maintenance) -> Witness:
         found, mid = self.found, state.id

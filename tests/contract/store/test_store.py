@@ -156,6 +156,34 @@ async def test_samples_come_back_exactly_and_in_order(store: Store) -> None:
     assert await store.samples("m-2") == []
 
 
+async def test_samples_of_many_slices_come_back_as_they_were(store: Store) -> None:
+    """Also across the merging of slices, with what vantage points and held connections said."""
+    web, db = GuestId("ams1", 101), GuestId("ams1", 102)
+    added: list[Sample] = []
+    for n in range(260):
+        at = T0 + timedelta(seconds=n)
+        some = [
+            Sample(web, at, n % 7 != 0, 0.002), Sample(web, at, True, 0.001, "ams-office"),
+            Sample(web, at, n != 99, held=True), Sample(db, at, True),
+        ]  # fmt: skip
+        await store.add_samples("m-1", some)
+        added += some
+    of_web = await store.samples("m-1", web)
+    assert sorted(of_web, key=repr) == sorted((each for each in added if each.guest == web), key=repr)
+    assert [each.at for each in of_web] == sorted(each.at for each in of_web)
+    assert len(await store.samples("m-1")) == len(added)
+
+
+async def test_samples_are_forgotten_when_the_last_of_their_maintenance_is_old(store: Store) -> None:
+    web = GuestId("ams1", 101)
+    await store.add_samples("m-old", [Sample(web, T0, True)])
+    await store.add_samples("m-long", [Sample(web, T0, True)])
+    await store.add_samples("m-long", [Sample(web, T0 + timedelta(days=2), True)])
+    await store.forget_samples(T0 + timedelta(days=1))
+    assert await store.samples("m-old") == []
+    assert len(await store.samples("m-long")) == 2
+
+
 async def test_hardware_comes_back_whole(store: Store) -> None:
     node = NodeId("ams1", "pve3")
     reading = Reading("FAN3B", SensorKind.FAN, 0.0, Unit.RPM, lower_critical=1800.0)

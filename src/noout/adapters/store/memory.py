@@ -64,6 +64,13 @@ class MemoryStore:
         found = [each for each in self._samples.get(maintenance, []) if guest in (None, each.guest)]
         return sorted(found, key=lambda each: each.at)
 
+    async def forget_samples(self, before: datetime) -> None:
+        self._samples = {
+            maintenance: each
+            for maintenance, each in self._samples.items()
+            if each and max(sample.at for sample in each) >= before
+        }
+
     async def add_hardware(self, state: HardwareState) -> None:
         self._hardware.setdefault(state.node, []).append(state)
 

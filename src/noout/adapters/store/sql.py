@@ -10,15 +10,15 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, make_url, select
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from noout.adapters.store import readings
-from noout.adapters.store.tables import events, messages, metadata, samples
+from noout.adapters.store import readings, samples
+from noout.adapters.store.tables import events, messages, metadata
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.errors import Broken, NooutError, Superseded, UsageError
 from noout.domain.hardware import HardwareState, LogEntry
@@ -158,29 +158,14 @@ class SqlStore:
     # --- measurements ---------------------------------------------------------------------------------------
 
     async def add_samples(self, maintenance: str, samples_: Sequence[Sample]) -> None:
-        rows = [
-            {
-                "maintenance": maintenance,
-                "guest": str(each.guest),
-                "at_s": each.at.timestamp(),
-                "ok": each.ok,
-                "lag_s": each.lag_s,
-            }
-            for each in samples_
-        ]
-        if rows:
-            await self.do(lambda connection: connection.execute(insert(samples), rows))
+        if samples_:
+            await self.do(lambda connection: samples.add(connection, maintenance, samples_))
 
     async def samples(self, maintenance: str, guest: GuestId | None = None) -> Sequence[Sample]:
-        query = select(samples.c.guest, samples.c.at_s, samples.c.ok, samples.c.lag_s).where(
-            samples.c.maintenance == maintenance
-        )
-        if guest is not None:
-            query = query.where(samples.c.guest == str(guest))
-        found = await self._rows(query.order_by(samples.c.at_s, samples.c.number))
-        rows = cast("Sequence[tuple[str, float, bool, float]]", found)  # by position: there are very many
-        guests = {name: GuestId.parse(name) for name in {row[0] for row in rows}}
-        return [Sample(guests[name], datetime.fromtimestamp(at_s, UTC), ok, lag) for name, at_s, ok, lag in rows]
+        return await self.do(lambda connection: samples.read(connection, maintenance, guest))
+
+    async def forget_samples(self, before: datetime) -> None:
+        await self.do(lambda connection: samples.forget(connection, before))
 
     async def add_hardware(self, state: HardwareState) -> None:
         """States that wait while others are being written go together: one transaction, not one for each node."""

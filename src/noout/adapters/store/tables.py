@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -32,16 +43,16 @@ messages = Table(
     UniqueConstraint("stream", "key"),
 )
 
-samples = Table(
-    "samples",
+# Packed: a row for each answer would be thirty times as much.
+sample_blocks = Table(
+    "sample_blocks",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("maintenance", String(200), nullable=False),
-    Column("guest", String(200), nullable=False),
-    Column("at_s", Float, nullable=False),  # Unix seconds; microseconds are exact in a double until the year 2255
-    Column("ok", Boolean, nullable=False),
-    Column("lag_s", Float, nullable=False),
-    Index("samples_of", "maintenance", "guest"),
+    Column("guest", String(200), nullable=False),  # "": several are in it
+    Column("until_s", Float, nullable=False),  # the last sample's
+    Column("packed", LargeBinary, nullable=False),
+    Index("sample_blocks_of", "maintenance", "guest"),
 )
 
 # What stays the same from poll to poll (names, limits, serial number, ...) is written once, as a frame; a row of
