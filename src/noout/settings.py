@@ -176,6 +176,7 @@ class ActionSettings(_Table):
 
 class WatchSettings(_Table):
     actions: ActionSettings = ActionSettings()
+    smart: bool = True  # ask Proxmox VE for SMART's word on each node's disks, once an hour
     events_url: HttpsUrl | None = None  # where the BMCs reach this noout, to send their events to
 
 

@@ -22,6 +22,7 @@ from noout.adapters.pve.client import PveClient
 from noout.adapters.pve.hypervisor import PveHypervisor
 from noout.adapters.pve.inventory import PveInspector
 from noout.adapters.pve.login import TicketLogin
+from noout.adapters.pve.nodes import PveNodes
 from noout.adapters.pve.survey import PveSurveyor
 from noout.adapters.shell.ssh import SshHost, SshShell
 from noout.adapters.store.sql import SqlStore
@@ -210,6 +211,7 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
             keep_s = max(KEEP_S, in_clock_s(clock, KEEP_WALL_S))
             hypervisors[name] = PveHypervisor(client, shell, keep_s=keep_s)
             surveyors[name] = PveSurveyor(client)
+            exporters[f"Proxmox VE of {name}"] = PveNodes(client, smart=settings.watch.smart)
             nodes = [NodeId(name, node) for node in cluster.shell.hosts or cluster.nodes] if cluster.shell else []
             if shell is not None:
                 ceph_surveyors[name] = CephShells(shell, nodes, user=cluster.ceph.user, has_ceph=cluster.ceph.enabled)
@@ -228,7 +230,7 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
             if cluster.prometheus is not None:
                 prometheus = _prometheus(settings, name, cluster.prometheus)
                 stack.push_async_callback(prometheus.close)
-                exporters[name] = prometheus
+                exporters[f"the exporters of {name}"] = prometheus
         prober = _prober(settings, clock)
         policy = policy_of(settings)
         yield Installation(

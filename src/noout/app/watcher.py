@@ -59,7 +59,7 @@ class Mind:
 
 @dataclass(slots=True)
 class Watcher:
-    """Watches the BMCs of one installation, and what ``exporters`` (by cluster) say of its nodes.
+    """Watches the BMCs of one installation, and what ``exporters`` (by what they are called) say of its nodes.
 
     ``boardless``: nodes without a BMC in the configuration of which something may be told all the same.
     """
@@ -107,8 +107,10 @@ class Watcher:
             async with places:
                 return await look(bmc, self.clock)
 
-        await self._ask_exporters()
-        states = await asyncio.gather(*(one(bmc) for bmc in self.boards.values()))
+        states, _ = await asyncio.gather(
+            asyncio.gather(*(one(bmc) for bmc in self.boards.values())),
+            asyncio.gather(*(self._ask(name) for name in self.exporters)),
+        )
         await self._refresh(at_once=True)
         found = []
         for state in states:
@@ -131,8 +133,8 @@ class Watcher:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._poller.run())
-                if self.exporters:
-                    group.create_task(self._follow_exporters())
+                for name in self.exporters:
+                    group.create_task(self._follow(name))
                 if self.upkeep is not None:
                     group.create_task(self.upkeep.run())
         finally:
@@ -235,21 +237,21 @@ class Watcher:
     def _in_maintenance(self, node: NodeId) -> bool:
         return self.proposing.past(node).running is not None
 
-    async def _follow_exporters(self) -> None:
+    async def _follow(self, name: str) -> None:
         while True:
             began = self.clock.now()
-            await self._ask_exporters()
+            await self._ask(name)
             await self.until_next(began)
 
-    async def _ask_exporters(self) -> None:
-        for cluster, exporters in self.exporters.items():
-            try:
-                reports = await exporters.observe()
-            except NooutError as error:
-                log.warning("watch: the exporters of %s: %s", cluster, error)
-                continue
-            at = self.clock.now()
-            self.keeper.reports.update({node: (at, report) for node, report in reports.items()})
+    async def _ask(self, name: str) -> None:
+        try:
+            reports = await self.exporters[name].observe()
+        except NooutError as error:
+            log.warning("watch: %s: %s", name, error)
+            return
+        at = self.clock.now()
+        for node, report in reports.items():
+            self.keeper.reports.setdefault(node, {})[name] = (at, report)
 
 
 def _said(at: datetime | None) -> str:

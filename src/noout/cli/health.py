@@ -15,7 +15,7 @@ from noout.app.watcher import Health
 from noout.cli.options import ConfigOption, JsonOption, err, opened, out, print_json, wait, working
 from noout.codec import encode
 from noout.domain.errors import UsageError
-from noout.domain.hardware import Condition
+from noout.domain.hardware import Condition, Power
 
 GLYPHS = {
     Condition.OK: "[green]✓[/] ok",
@@ -80,6 +80,8 @@ def _print(found: list[Health]) -> None:
         return
     table = Table("node", "sensor", "condition", "why", box=None, pad_edge=False, header_style="dim")
     for each in found:
+        if each.latest is not None and each.latest.online is False:
+            table.add_row(str(each.node), "cluster", "[yellow]▲[/] away", _away(each.latest.power))
         if each.latest is None or not each.latest.reachable:
             table.add_row(
                 str(each.node), "BMC", "[dim]?[/] no answer", "its BMC does not answer: power steps are blocked"
@@ -95,3 +97,10 @@ def _print(found: list[Health]) -> None:
         if each.fault is not None:
             out.print(f"\n[bold]{each.node}[/]: a maintenance is proposed ({each.fault.urgency.value})")
             out.print(f"  → noout plan {each.node}, then noout maintain {each.node}")
+
+
+def _away(power: Power) -> str:
+    """What it means that the cluster does not count a node in."""
+    if power is Power.ON:
+        return "Proxmox VE does not count it in while its BMC says that it has power: it hangs, boots, or is cut off"
+    return "Proxmox VE does not count it in" + ("; it has no power" if power is Power.OFF else "")

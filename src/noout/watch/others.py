@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from noout.domain.cluster import NodeId
 from noout.domain.hardware import Alert, Condition, Episode, SensorKind, Verdict
@@ -11,6 +11,7 @@ from noout.watch.episodes import CLEAR_BELOW, flapping_since, score
 from noout.watch.parts import GROUPS, HELD_POLLS, Counter, Parts, Track
 from noout.watch.words import clock, span
 
+DISK_GONE = timedelta(hours=24)  # nobody tells of it any more: it was pulled, or has another name since a boot
 ILL = {Condition.FAILED, Condition.FLAPPING, Condition.DEGRADED}
 CORRECTABLE_MANY = 100.0  # correctable errors in the bucket of 24 hours
 CORRECTABLE_HOURS, CORRECTABLE_SOME = 6, 12.0  # or some, in so many different hours of a day
@@ -47,6 +48,8 @@ def _track(node: NodeId, track: Track, parts: Parts, now: datetime) -> Verdict |
     def say(condition: Condition, why: str, since: datetime | None, some: Sequence[Episode] = ()) -> Verdict:
         return Verdict(node, sensor, condition, since, why, tuple(some), kind)
 
+    if kind is SensorKind.DISK and track.seen_at is not None and now - track.seen_at > DISK_GONE:
+        return None
     from_bmc = kind in (SensorKind.TEMPERATURE, SensorKind.POWER_SUPPLY)
     if track.run >= HELD_POLLS and (parts.on or not from_bmc):
         return say(_condition(track), _lasting(track), track.since, track.episodes[-1:])

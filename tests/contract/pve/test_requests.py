@@ -20,6 +20,7 @@ import pytest
 from noout.adapters.pve import PveClient, PveHypervisor
 from noout.adapters.pve.discover import discover
 from noout.adapters.pve.login import TicketLogin
+from noout.adapters.pve.nodes import PveNodes
 from noout.adapters.pve.survey import PveSurveyor
 from noout.domain.cluster import ClusterState, Guest
 from noout.domain.errors import Refused
@@ -168,6 +169,7 @@ def made() -> list[Exchange]:
         with pytest.raises(Refused):
             await site.hypervisor.delete_rule("no-such-rule")
 
+        await PveNodes(site.client).observe()
     run_virtual(every_request(), limit_s=3600)
     return exchanges
 

@@ -281,6 +281,34 @@ def test_exporters_speak_beside_a_bmc_and_in_the_place_of_one_that_is_not_config
     virtually(main)
 
 
+def disk(name: str, health: str) -> Reading:
+    return Reading(name, SensorKind.DISK, float(health == "OK"), Unit.STATE, health=health)
+
+
+def test_what_several_sources_say_of_a_node_is_one_word() -> None:
+    async def main(clock: Clock, store: MemoryStore) -> None:
+        pve = Metrics(HostReport((disk("sda", "OK"), disk("sdb", "OK")), online=False))
+        metrics = Metrics(HostReport((disk("sdb", "Critical"), disk("sda", "OK")), (), Power.ON))
+        watcher = Watcher(
+            {NODE: Board(clock, say=silent)}, store, store, clock, 60.0, exporters={"pve": pve, "metrics": metrics}
+        )
+        for _ in range(3):
+            [health] = await watcher.poll()
+            await clock.sleep(60)
+        assert health.latest is not None and health.latest.online is False
+        assert {(each.sensor, each.health) for each in health.latest.host} == {("sda", "OK"), ("sdb", "Critical")}
+        [ill] = [each for each in health.verdicts if each.kind is SensorKind.DISK]
+        assert ill.sensor == "sdb" and "its OSD want replacing, the node itself does not" in ill.why
+        assert health.faults == (), "that concerns its OSD"
+        pve.report = metrics.report = None
+        await clock.sleep(25 * 3600)
+        [health] = await watcher.poll()
+        assert health.latest is not None and health.latest.online is None, "nobody says so any more"
+        assert not [each for each in health.verdicts if each.kind is SensorKind.DISK], "it may have been pulled"
+
+    virtually(main)
+
+
 def test_after_a_repair_the_node_is_judged_anew() -> None:
     async def main(clock: Clock, store: MemoryStore) -> None:
         class Mended(Past):

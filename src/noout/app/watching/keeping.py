@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from noout.domain.cluster import NodeId
 from noout.domain.errors import NooutError
-from noout.domain.hardware import Alert, HardwareState, LogEntry, Power
+from noout.domain.hardware import Alert, HardwareState, LogEntry, Power, Reading, SensorKind
 from noout.ports import Clock, HostReport, Measurements
 
 RAW = timedelta(hours=48)  # each reading; older ones as trends
@@ -33,14 +33,14 @@ class Told:
 
 @dataclass(slots=True)
 class Keeper:
-    """``reports``: the exporters' latest word on each node, and when it came; ``boardless``: nodes without a BMC of
+    """``reports``: the latest word of each source on each node, and when it came; ``boardless``: nodes without a BMC of
     their own in the configuration, for which an exporter may speak."""
 
     measurements: Measurements
     clock: Clock
     every_s: float
     boardless: frozenset[NodeId] = frozenset()
-    reports: dict[NodeId, tuple[datetime, HostReport]] = field(default_factory=dict)
+    reports: dict[NodeId, dict[str, tuple[datetime, HostReport]]] = field(default_factory=dict)
     _told: dict[NodeId, list[Told]] = field(default_factory=dict)
     _known: dict[NodeId, set[int]] = field(default_factory=dict)
     _thin_at: dict[NodeId, datetime] = field(default_factory=dict)
@@ -88,8 +88,8 @@ class Keeper:
         return reported(whole, report, state.node in self.boardless) if report is not None else whole
 
     def _report(self, node: NodeId, now: datetime) -> HostReport | None:
-        at, report = self.reports.get(node, (now, None))
-        return report if now - at <= timedelta(seconds=FRESH_FACTOR * self.every_s) else None
+        every = self.reports.get(node, {}).values()
+        return joined([each for at, each in every if now - at <= timedelta(seconds=FRESH_FACTOR * self.every_s)])
 
     async def _fresh(self, node: NodeId, entries: Sequence[LogEntry], now: datetime) -> tuple[LogEntry, ...]:
         """Those not kept before. One that has just appeared under an impossible time happened since the last look:
@@ -102,6 +102,20 @@ class Keeper:
         if len(known) > KNOWN_MAX:
             known.intersection_update({_key(entry) for entry in entries})
         return tuple(e if _sane(e, now) else replace(e, at=now) for e in fresh if not first or _sane(e, now))
+
+
+def joined(reports: Sequence[HostReport]) -> HostReport | None:
+    """Several sources' word on one node. A part that two tell of counts as ill when one of them says so."""
+    if len(reports) < 2:
+        return reports[0] if reports else None
+    host: dict[tuple[SensorKind, str], Reading] = {}
+    for reading in (each for report in reports for each in report.host):
+        key = (reading.kind, reading.sensor)
+        if key not in host or reading.health == "Critical":
+            host[key] = reading
+    bmc = next((each for each in reports if each.power is not Power.UNKNOWN), reports[0])
+    online = next((each.online for each in reports if each.online is not None), None)
+    return replace(bmc, host=tuple(host.values()), online=online)
 
 
 def reported(state: HardwareState, report: HostReport, boardless: bool) -> HardwareState:

@@ -274,6 +274,7 @@ class Osd:
     down_since: float | None = None
     will_not_start: bool = False  # fault
     preboot: bool = False  # started, held down by noup
+    disk_health: str = "PASSED"  # as SMART says
 
 
 @dataclass

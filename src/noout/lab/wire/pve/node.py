@@ -256,7 +256,10 @@ def disks(call: Call) -> Any:
         return []
     own = [o for o in call.cluster.ceph.osds.values() if o.host == call.node.name] if call.cluster.ceph else []
     rows = [_disk(call.node, "/dev/sda", ROOT_DISK, "BIOS boot", [])]
-    rows += [_disk(call.node, f"/dev/nvme{i}n1", o.size, "LVM", [o.id]) for i, o in enumerate(own)]
+    rows += [
+        {**_disk(call.node, f"/dev/nvme{i}n1", o.size, "LVM", [o.id]), "health": o.disk_health}
+        for i, o in enumerate(own)
+    ]
     return rows[: len(rows) - call.node.disks_lost]
 
 
@@ -266,7 +269,7 @@ def _disk(node: Node, path: str, size: int, used: str, osds: list[int]) -> dict[
         "by_id_link": f"/dev/disk/by-id/lab-{serial}",
         "devpath": path,
         "gpt": int(not osds),
-        "health": "PASSED" if osds else node.boot_disk_health,
+        "health": node.boot_disk_health,
         "mounted": 0,
         "model": "LAB-NVME" if osds else "LAB-BOOT",
         "osdid": osds[0] if osds else -1,
