@@ -11,18 +11,21 @@ from noout.plan.improve import Improvement
 from noout.plan.layout import NOWHERE, Layout, Unit
 from noout.plan.movability import WayOut
 from noout.plan.placement import make_room, place
+from noout.plan.solve import better
 from noout.plan.spare import Forbidden, Spare
 from noout.plan.units import Units
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``order``: who goes where, third parties first, executable as it stands; ``left_over`` found no place."""
+    """``order``: who goes where, third parties first, executable as it stands; ``left_over`` found no place.
+    ``proved``: there is no placement of all."""
 
     order: tuple[tuple[Unit, NodeId], ...]
     left_over: tuple[Unit, ...]
     layout: Layout
     spare: Spare
+    proved: bool = False
 
     @property
     def moved(self) -> list[tuple[Guest, NodeId]]:
@@ -58,9 +61,10 @@ def choose_targets(
     left = sum(unit.ram_bytes for unit in leaving)
     online = {node.id for node in units.state.nodes if node.online and node.id != units.filter.leaving}
     room = sum(max(0, size) for node, size in zip(layout.nodes, layout.begin, strict=True) if node in online)
-    # Beyond that third parties change nothing: the sum does not fit.
-    if any(piece.at == NOWHERE for piece in layout.pieces) and left <= room:
+    proved = left > room  # then third parties change nothing: the sum does not fit
+    if any(piece.at == NOWHERE for piece in layout.pieces) and not proved:
         make_room(layout, units.policy.restarts)
+        proved = improve and better(layout)
     if improve:
         Improvement(layout, spare, _cpu_limits(layout, units)).run(balance=balance)
     order = layout.in_order()
@@ -70,6 +74,7 @@ def choose_targets(
         left_over=tuple(piece.unit for piece in layout.pieces if piece.at == NOWHERE),
         layout=layout,
         spare=spare,
+        proved=proved,
     )
 
 

@@ -7,7 +7,7 @@ chance is seeded and its effort is counted, never timed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from noout.plan.chance import Chance
@@ -67,10 +67,10 @@ def place(layout: Layout, survives: Callable[[Layout], bool]) -> None:
                 layout.shift(piece, node)
         mine = _score(layout, survives).key()
         if best is None or mine < best[0]:
-            best = (mine, _places(layout))
+            best = (mine, places(layout))
     assert best is not None
     layout.back_to(begin)
-    _restore(layout, best[1])
+    restore(layout, best[1])
 
 
 def make_room(layout: Layout, restarts: int) -> None:
@@ -85,14 +85,14 @@ def make_room(layout: Layout, restarts: int) -> None:
         best = _better(layout, best)
     if best is not None:
         layout.back_to(0)
-        _restore(layout, best[1])
+        restore(layout, best[1])
     _polish(layout, best, PER_RESTART * restarts)
 
 
 def _better(layout: Layout, best: tuple[tuple[int, int], _Places] | None) -> tuple[tuple[int, int], _Places] | None:
     cost = _cost(layout)
     if (best is None or cost < best[0]) and layout.in_order() is not None:
-        return cost, _places(layout)
+        return cost, places(layout)
     return best
 
 
@@ -100,7 +100,7 @@ def _polish(layout: Layout, best: tuple[tuple[int, int], _Places] | None, effort
     """Take some of it apart, build it again in another order, keep what is no worse."""
     chance = Chance(len(layout.pieces))
     cost = _cost(layout)
-    bound = _least_aside(layout)
+    bound = least_aside(layout)
     stale = 0
     while effort > 0 and (best is None or best[0] > (0, bound)):
         if best is not None and best[0][0] == 0 and stale >= STALE_ROUNDS:
@@ -124,7 +124,7 @@ def _polish(layout: Layout, best: tuple[tuple[int, int], _Places] | None, effort
         stale = stale if best is before else 0
     layout.back_to(0)
     if best is not None:
-        _restore(layout, best[1])
+        restore(layout, best[1])
 
 
 def _ruin(layout: Layout, chance: Chance) -> list[Piece]:
@@ -153,7 +153,7 @@ def _go_home(layout: Layout) -> None:
             layout.shift(piece, piece.home)
 
 
-def _least_aside(layout: Layout) -> int:
+def least_aside(layout: Layout) -> int:
     """No way has fewer bytes of third parties: the piece that lacks most even on the emptiest node."""
     least = 0
     for piece in layout.pieces:
@@ -187,11 +187,11 @@ def imbalance(layout: Layout) -> float:
     return sum((1 - free / limit) ** 2 for free, limit in pairs if limit)
 
 
-def _places(layout: Layout) -> _Places:
+def places(layout: Layout) -> _Places:
     found = {piece: piece.at for piece in layout.pieces if piece.at != NOWHERE}
     return found | {piece: piece.at for piece in layout.others if piece.away}
 
 
-def _restore(layout: Layout, places: _Places) -> None:
-    for piece, node in places.items():
+def restore(layout: Layout, where: Mapping[Piece, int]) -> None:
+    for piece, node in where.items():
         layout.shift(piece, node)

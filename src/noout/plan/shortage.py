@@ -53,10 +53,11 @@ class Shortage:
             else:
                 evidence[node.name] = f"{node.name} has no storage with room for its local disks"
         why = "; ".join(evidence[name] for name in sorted(evidence)) or "there is no other node"
+        verdict = "proved: no placement exists" if self.choice.proved else "no placement was found"
         return Blocker(
             "plan.no-room",
             str(unit.guests[0].id),
-            f"no room for {who} ({gib(unit.ram_bytes)}): {why}",
+            f"no room for {who} ({gib(unit.ram_bytes)}): {why} ({verdict})",
             "; or ".join([*self._remedies(unit, sorted(lacks), evidence), self._consent(unit)]),
             evidence | {"guests": ", ".join(str(guest.id) for guest in unit.guests)},
         )
