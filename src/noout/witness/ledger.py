@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from statistics import median_low
 
 from noout.domain.impact import Availability, Baseline, Cause, Experience, Interruption, Sample, Service
 from noout.domain.maintenance import Moved, MoveKind
@@ -17,7 +18,7 @@ from noout.witness.silences import Silence, agreed, silences
 
 # A stopped guest that moves had no answer to lose, so OFFLINE blames nobody.
 _CAUSES = {MoveKind.LIVE: Cause.MOVE, MoveKind.RELOCATE: Cause.RELOCATION, MoveKind.SHUTDOWN: Cause.RESTART}
-# Two questions further apart than so many calm intervals: the time between them was not measured.
+# Two questions further apart than so many of the usual distances: the time between them was not measured.
 _UNMEASURED = 2.5
 
 
@@ -115,7 +116,7 @@ def _filled(
     unanswered = [(micros(each.last_good), micros(each.next_good or asked.last)) for each in interruptions]
     longest = max([asked.longest_gap, *(timedelta(microseconds=end - start) for start, end in unanswered)])
     questions = asked.all
-    measured = _measured(questions, asked, unanswered, timedelta(seconds=(told.every_s or 0.0) * _UNMEASURED))
+    measured = _measured(questions, asked, unanswered, timedelta(seconds=told.every_s or 0.0))
     out = clipped([(micros(a), micros(b)) for a, b in excluded], micros(asked.first), micros(asked.last))
     return replace(
         told,
@@ -156,10 +157,15 @@ def _longest(times: Sequence[datetime]) -> timedelta:
     return max((later - earlier for earlier, later in pairwise(times)), default=timedelta(0))
 
 
-def _measured(asked: Sequence[Sample], span: _Asked, unanswered: Sequence[Span], limit: timedelta) -> list[Span]:
+def _measured(asked: Sequence[Sample], span: _Asked, unanswered: Sequence[Span], calm: timedelta) -> list[Span]:
     """The time that the questions say something about: all of it but the prober's own gaps; an interruption counts
-    with its whole length, gaps in it too, because that is the length it is told with."""
+    with its whole length, gaps in it too, because that is the length it is told with.
+
+    A prober that was held to a rate asks more slowly than it was set to, all the time: that is its resolution, no gap.
+    """
     times = [span.first, *(each.at for each in asked), span.last]
+    usual = median_low([b - a for a, b in pairwise(times)])
+    limit = _UNMEASURED * max(calm, usual)
     gaps = [(micros(a), micros(b)) for a, b in pairwise(times) if b - a > limit]
     return without([(micros(span.first), micros(span.last))], without(gaps, unanswered))
 

@@ -30,6 +30,12 @@ def test_the_probers_own_gap_is_not_measured_time() -> None:
     assert told("+++..-..++").availability == Availability(10 * TICK_US, 6 * TICK_US)
 
 
+def test_asking_slowly_all_the_time_is_a_coarse_measurement_and_no_gap() -> None:
+    account = told("...+...+...+...+...+")
+    assert account.availability == Availability(17 * TICK_US, 0)
+    assert account.resolution_s == 0.4
+
+
 def test_a_contract_leaves_out_its_windows_and_the_raw_figure_stays() -> None:
     asked = samples("+++---++++---+++")
     account = experience(SERVICE, asked, START, at(16), EVERY_S, (), excluded=[(at(5), at(8)), (at(30), at(40))])
