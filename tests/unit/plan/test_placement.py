@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from noout.domain.cluster import ClusterState, Disk
+from noout.domain.cluster import ClusterState, Disk, GuestStatus, Rule
 from noout.plan.lint import lint
 from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
 from noout.plan.solve import available
-from tests.unit.plan.clusters import GIB, NOW, a_guest, a_node, a_state, apart, gid, node_id
+from tests.unit.plan.clusters import GIB, NOW, a_guest, a_node, a_state, apart, gid, node_id, pinned
 from tests.unit.plan.strategies import clusters
 
 PVE1, PVE2, PVE3 = (node_id(f"pve{i}") for i in (1, 2, 3))
@@ -82,6 +83,14 @@ def test_arithmetic_that_forbids_a_spare_node_is_said():
     assert "VM 200 guest-200" in said.message and "30 GiB" in said.message and "24 GiB" in said.message
 
 
+@pytest.mark.parametrize("rule", [apart(2, 3, 4), pinned([2], {"pve1": 1, "pve2": 1})], ids=["apart", "pinned"])
+def test_free_memory_that_a_rule_forbids_is_no_spare(rule: Rule):
+    nodes = [a_node(f"pve{i}", 40) for i in (1, 2, 3, 4)]
+    guests = [a_guest(i, f"pve{i}", 4) for i in (1, 2, 3, 4)]
+    assert make_plan(a_state(nodes, guests), None, PVE1, now=NOW).survives_another_node is True
+    assert make_plan(a_state(nodes, guests, rules=(rule,)), None, PVE1, now=NOW).survives_another_node is False
+
+
 def test_a_node_short_of_cpu_is_spared():
     nodes = [a_node(f"pve{i}", 72, cpus=16) for i in (1, 2, 3)]
     guests = [
@@ -120,6 +129,24 @@ def test_only_remedies_that_help_are_named():
     assert without.remedy.startswith(
         "free 4 GiB on pve3, for instance by shutting down VM 3 guest-3 (16 GiB) there: then there is room"
     )
+
+
+def test_what_excludes_a_node_is_to_be_lifted_only_where_that_helps():
+    guest = a_guest(1, "pve1", 20, bridges=("vmbr9",))
+    nodes = [replace(a_node("pve1", 40), bridges=frozenset({"vmbr9"})), a_node("pve2", 40), a_node("pve3", 60)]
+    lifted = make_plan(a_state(nodes, [guest, a_guest(3, "pve3", 40)]), None, PVE1, now=NOW).blockers[0]
+    assert lifted.remedy.startswith("lift what excludes pve2 (has no bridge vmbr9): then there is room; or tag it")
+    full = [a_guest(2, "pve2", 20, disks=(LOCAL,)), a_guest(3, "pve3", 40, disks=(LOCAL,))]
+    useless = make_plan(a_state(nodes, [guest, *full]), None, PVE1, now=NOW).blockers[0]
+    assert "lift" not in useless.remedy and useless.remedy.startswith("tag it shutdown-ok")
+
+
+def test_nobody_is_told_to_tag_what_cannot_be_shut_down():
+    guest = a_guest(1, "pve1", 20, status=GuestStatus.PAUSED, qmp_status="paused")
+    nodes = [a_node(f"pve{i}", 40) for i in (1, 2, 3)]
+    full = [a_guest(i, f"pve{i}", 30, disks=(LOCAL,)) for i in (2, 3)]
+    remedy = make_plan(a_state(nodes, [guest, *full]), None, PVE1, now=NOW).blockers[0].remedy
+    assert remedy and "tag it" not in remedy
 
 
 @given(clusters())
