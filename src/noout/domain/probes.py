@@ -18,6 +18,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
+from functools import lru_cache
 
 RENEW_S = 30.0
 PORT_MAX = 65535
@@ -66,6 +68,8 @@ class Question:
         return replace(self, host=addresses[0]) if addresses else None
 
 
+@lru_cache(maxsize=65536)  # the same few thousand texts, every few seconds
+@lru_cache(maxsize=65536)
 def parse(probe: str) -> Question:
     """ValueError says what is wrong with the text."""
     if not probe.isprintable():
@@ -167,9 +171,9 @@ def _narrowed(question: Question, word: str) -> Question:
     raise ValueError(f"{word!r} means nothing here; known: {known.get(question.ask, 'nothing')}")
 
 
-def usable(addresses: Sequence[str], networks: Sequence[str] = ()) -> tuple[str, ...]:
+def usable(addresses: Sequence[str], networks: Sequence[str] = (), *, everywhere: bool = False) -> tuple[str, ...]:
     """Of a guest's addresses those that can be asked, best first: within ``networks`` (all, where none are named), IPv4
-    before IPv6; never its own loopback or a link's, or what is no address."""
+    before IPv6; never what is no address, nor its own loopback or a link's (``everywhere``: these too)."""
     found: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = []
     wanted = [ipaddress.ip_network(each) for each in networks]
     for text in addresses:
@@ -178,6 +182,6 @@ def usable(addresses: Sequence[str], networks: Sequence[str] = ()) -> tuple[str,
         except ValueError:
             continue
         unusable = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
-        if not unusable and (not wanted or any(address in network for network in wanted)):
+        if (everywhere or not unusable) and (not wanted or any(address in network for network in wanted)):
             found.append(address)
     return tuple(str(each) for each in sorted(found, key=lambda each: each.version))

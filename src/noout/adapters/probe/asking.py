@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 
 # True: a good answer. False: none, and it is the service's doing. None: the prober's own trouble, evidence of nothing.
 Settle = Callable[[bool | None], None]
@@ -40,6 +41,7 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+@lru_cache(maxsize=65536)
 def is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

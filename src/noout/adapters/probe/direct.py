@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 1.0
 PATIENCE = 3.0  # an answer may take so many times what it usually takes,
 PATIENCE_S = 0.05  # and this much more, before it counts as none
+LEARNT_S = 0.01
 AT_ONCE = 50  # questions after which whatever came in is looked at
 US = 1_000_000
 MS_US = 1000
@@ -78,7 +79,12 @@ class _Place:
         """How long after a question an answer still is one."""
         if self.usual_s is None:
             return timeout_s
-        return min(timeout_s, max(self.every_us / US, PATIENCE * self.usual_s + PATIENCE_S))
+        return min(timeout_s, max(self.every_us / US / 2, PATIENCE * self.usual_s + PATIENCE_S))
+
+    def learn(self, took_s: float) -> None:
+        """What is usual follows slowly: one pause makes no slow service, an answer that is always slow soon does."""
+        usual_s = took_s if self.usual_s is None else self.usual_s
+        self.usual_s = 0.8 * usual_s + 0.2 * min(took_s, 2 * usual_s + LEARNT_S)
 
 
 class DirectProber:
@@ -94,12 +100,14 @@ class DirectProber:
         *,
         contact: str = "",
         networks: Sequence[str] = (),
+        only: Sequence[str] = (),
         ca: Path | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.clock, self.timeout_s = clock, timeout_s
         self.limits = limits or Limits(None, None)
         self.networks = tuple(networks)
+        self.only = tuple(only)  # networks outside of which nobody is asked; (): no such bound
         self.agent = agent_of(__version__, contact)
         self.kept, self.echoes, self.https = Kept(), Echoes(), Https(self.agent, ca)
         self.guard = Guard(self.limits)
@@ -163,7 +171,11 @@ class DirectProber:
         found: list[tuple[Service, Question]] = []
         for service, question in asked:
             address = self._addresses.of(question.host)
-            if address is not None:
+            if address is None:
+                continue
+            if self.only and not usable([address], self.only, everywhere=True):
+                self._tell(f"{service.guest} ({service.name}) is not measured: {address} may not be asked from here")
+            else:
                 found.append((service, replace(question, host=address)))
         others: defaultdict[str, float] = defaultdict(float)
         for round_ in self.rounds:
@@ -258,16 +270,23 @@ class _Round:
         place = asked.place
         lag_us = asked.at_us - asked.due_us
         late_s = self.prober.beat.late_s() - asked.late_s  # while it waited for the answer
+        answered_us: int | None = None
         if verdict and not place.question.held:
             took_s = max(0.0, asyncio.get_running_loop().time() - asked.since - late_s)
             verdict = took_s <= place.patience_s(self.prober.timeout_s)
-            usual_s = took_s if place.usual_s is None else 0.8 * place.usual_s + 0.2 * took_s
-            place.usual_s = self.prober.usual_s[place.service, place.question.host] = usual_s
+            if not verdict:  # too late to be good, and yet the service is back from here on
+                answered_us = -(-_us(self.prober.clock.now()) // MS_US) * MS_US
+            place.learn(took_s)
+            self.prober.usual_s[place.service, place.question.host] = place.usual_s or took_s
+        waited_us = max(0, math.ceil(late_s * US / MS_US) * MS_US)
         if verdict is False and not place.question.held:
-            lag_us = max(lag_us, math.ceil(late_s * US / MS_US) * MS_US)
+            lag_us = max(lag_us, waited_us)
         if verdict is not None:
             at = _EPOCH + timedelta(microseconds=asked.at_us)
             self.samples.append(Sample(place.service.guest, at, verdict, lag_us / US, held=place.question.held))
+        if answered_us is not None:
+            back = _EPOCH + timedelta(microseconds=answered_us)
+            self.samples.append(Sample(place.service.guest, back, True, waited_us / US))
         if not self.asking and not self.mine:
             self.all_in.set()
 
