@@ -3,13 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help demo test test-fast test-real mutations crash-points bench-ceph bench-plan bench-watch bench-witness lint format clean
+.PHONY: help demo test test-fast test-real mutations mutants simulate crash-points bench-ceph bench-plan bench-watch bench-witness lint format clean
 
 help:
 	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
 	@echo "make test     all tests: the fast lane, then those that need real parts (skipped with a reason where absent)"
 	@echo "make crash-points  crash a run at every point there is, each alone: a quarter of an hour"
 	@echo "make mutations  break noout on purpose in every way listed, and see that a test notices each"
+	@echo "make simulate histories from a seed, with every trouble there is, until stopped (SIMULATE=--seconds=600)"
+	@echo "make mutants  break noout on purpose and see that the simulation notices (half an hour or more)"
 	@echo "make bench-ceph  what noout saves on a real Ceph, with and without (some minutes; needs Debian's Ceph)"
 	@echo "make bench-plan  how good plans are, on clusters that can be emptied, beside others' (a quarter of an hour)"
 	@echo "make bench-watch  how soon faulty fans are found, and how often healthy ones suspected (half an hour; BENCH=--quick)"
@@ -52,6 +54,12 @@ crash-points: .venv/.installed-dev
 
 mutations: .venv/.installed-dev
 	@scripts/mutate
+
+simulate: .venv/.installed-dev
+	@$(BIN)/python -m tests.simulate $(SIMULATE)
+
+mutants: .venv/.installed-dev
+	@scripts/mutants $(MUTANTS)
 
 bench-ceph: .venv/.installed-dev
 	@$(BIN)/python -m benchmarks.ceph_noout $(BENCH)

@@ -3,13 +3,16 @@
 python -m tests.simulate                  # until stopped; two processes
 python -m tests.simulate --seconds 60     # for a minute
 python -m tests.simulate --seed 4711      # that one, with its log
+python -m tests.simulate --count 300 --until-broken   # until a promise is broken; says how many it took
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import multiprocessing
+import signal
 import sys
 import time
 import traceback
@@ -19,6 +22,12 @@ from tests.simulate.stage import Told, history
 from tests.simulate.strikes import Coverage
 
 tell = print
+TELL_EVERY = 100
+
+
+def _deaf() -> None:
+    """Ctrl-C is for the one that counts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _one(seed: int) -> Told:
@@ -35,6 +44,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1, help="first seed")
     parser.add_argument("--count", type=int, default=10**9)
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--until-broken", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     if given.seed is not None:
@@ -48,19 +58,18 @@ def main() -> int:
     outcomes: Counter[str] = Counter()
     broken = 0
     count = 0
-    with multiprocessing.Pool(given.jobs) as pool:
-        for told in pool.imap_unordered(_one, range(given.first, given.first + given.count), chunksize=4):
+    with multiprocessing.Pool(given.jobs, initializer=_deaf) as pool, contextlib.suppress(KeyboardInterrupt):
+        for told in pool.imap(_one, range(given.first, given.first + given.count)):
             count += 1
-            seen.troubles += told.troubles
-            seen.actions += told.actions
-            seen.pairs += told.pairs
-            seen.missed += told.missed
+            seen.add(told)
             outcomes[told.outcome] += 1
             for each in told.broken:
                 broken += 1
                 tell(f"seed {told.seed}: {each}  [{told.outcome}; {', '.join(sorted(told.troubles))}]", flush=True)
-            if time.monotonic() - began > given.seconds:
-                pool.terminate()
+            passed = time.monotonic() - began
+            if count % TELL_EVERY == 0:
+                tell(f"{count} histories, {count / passed:.1f} a second, {broken} promises broken", flush=True)
+            if passed > given.seconds or (given.until_broken and broken):
                 break
     took = time.monotonic() - began
     tell(f"{count} histories, {count / took:.1f} a second, {broken} promises broken")

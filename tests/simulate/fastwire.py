@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json as jsonlib
 import re
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -54,6 +54,7 @@ def keep(lab: LabSite) -> Kept:
 
 _plain_run = LabShell.run
 _SHOWS = ("status", "osd dump", "osd tree", "osd df", "mon dump", "mgr dump", "mon metadata", "osd ok-to-stop")
+_CHANGES = re.compile(r"set-group|mgr fail|mds fail|osd (un)?set |crm-command|systemctl (start|stop)")
 
 
 async def _run(self: LabShell, node: NodeId, argv: Sequence[str], *, timeout_s: float = 30.0) -> Completed:
@@ -62,6 +63,8 @@ async def _run(self: LabShell, node: NodeId, argv: Sequence[str], *, timeout_s: 
         return await _plain_run(self, node, argv, timeout_s=timeout_s)
     line = " ".join(argv)
     if not any(f" {show}" in line for show in _SHOWS):
+        if _CHANGES.search(line):
+            kept.asked(line)
         try:
             return await _plain_run(self, node, argv, timeout_s=timeout_s)
         finally:
@@ -87,12 +90,17 @@ class Kept:
 
     laws: Laws
     cluster: Cluster
+    on_effect: Callable[[str], None] = lambda effect: None
     hands: int = 0
     answers: dict[tuple[object, ...], tuple[object, Any]] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
 
     def touched(self) -> None:
         self.hands += 1
+
+    def asked(self, effect: str) -> None:
+        self.touched()
+        self.on_effect(effect)
 
     def stamp(self, path: str) -> object | None:
         """What must be the same for a kept answer to hold; None where nothing is kept."""
@@ -147,7 +155,7 @@ async def _ask(
     stamp = None
     if kept is not None:
         if method != "GET":
-            kept.touched()
+            kept.asked(f"{method} {path}")
         elif (stamp := kept.stamp(path)) is not None:
             held = kept.answers.get(key)
             if held is not None and held[0] == stamp:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from noout.domain.journal import Event, Kind, chain_error
 from noout.domain.maintenance import Maintenance, MoveKind, Phase
@@ -15,6 +16,7 @@ from noout.lab.world.laws import Laws
 from noout.lab.world.model import Cluster
 from tests.sim.promises import arrival
 from tests.sim.story import NODE
+from tests.simulate.truth import is_so
 
 STOPPED_S = 120.0  # a container's restart is over by then
 UNHELD_S = 90.0  # after somebody else took our flag away
@@ -34,11 +36,15 @@ class Promises:
     consented_down: set[int] = field(default_factory=set)
     _down_since: dict[int, float] = field(default_factory=dict)
     _off: bool = False
+    _paused: bool = False
+    _noted: bool = False
+    _open: dict[str, dict[str, Any]] = field(default_factory=dict)  # intents without an end, by key
     _osds_down: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.guests = set(self.cluster.guests)
         self.running = {guest.vmid for guest in self.cluster.guests.values() if guest.status == "running"}
+        self.onboot = {guest.vmid for guest in self.cluster.guests.values() if guest.onboot}
         self.homes = {guest.vmid: guest.node for guest in self.cluster.guests.values()}
         ceph = self.cluster.ceph
         assert ceph is not None
@@ -75,6 +81,54 @@ class Promises:
 
     def unheld_by_others(self) -> None:
         self.unheld_at = self.laws.now
+
+    # --- what noout writes and does ---------------------------------------------------------------------------
+
+    def written(self, event: Event, disturbed: bool) -> None:
+        """``disturbed``: something changes the world, or the picture of it, in this very moment."""
+        if event.kind == Kind.MESSAGE:
+            said = str(event.data.get("kind"))
+            self._paused = said == "pause" or (self._paused and said not in ("resume", "abort"))
+        elif event.kind == Kind.INTENT:
+            self._open[event.data["key"]] = event.data["action"]
+            if self._paused:
+                self._say(f"{event.data['key']} was begun while it was paused")
+            if not disturbed:
+                self._begun(event.data["action"]["verb"])
+        elif event.kind == Kind.FACT and event.data["name"] == "note":
+            self._noted = True
+        elif event.kind == Kind.FAILED:
+            self._open.pop(event.data["key"], None)
+        elif event.kind == Kind.DONE:
+            action = self._open.pop(event.data["key"], None)
+            if action is not None and not disturbed and not self.dead:
+                so = is_so(self.cluster, action["verb"], action["subject"], action["args"])
+                if so is False:
+                    self._say(f"{event.data['key']} was called done, and it is not so")
+
+    def _begun(self, verb: str) -> None:
+        """The world at the moment of the intent: none of these may be begun in it."""
+        ceph, bmc = self.cluster.ceph, self.cluster.bmcs[NODE.name]
+        assert ceph is not None
+        own = [osd.id for osd in ceph.osds.values() if osd.host == NODE.name]
+        up = [osd for osd in own if ceph.osds[osd].up]
+        if verb == "stop-osd" and not self.laws.ok_to_stop(self.cluster, up)["ok_to_stop"]:
+            self._say("an OSD was stopped though Ceph would not have it")
+        left = sum(mon.in_quorum for mon in ceph.mons.values() if mon.name != NODE.name)
+        if verb == "stop-mon" and left * 2 <= len(ceph.mons):
+            self._say("the mon was stopped though the others have no majority")
+        if verb == "unset-noout" and len(up) < len(own):
+            self._say("noout was released while the node's OSDs are down")
+        if verb == "unset-noout" and any(pg.behind for pg in ceph.pgs.values()) and not self.redundancy_lost:
+            self._say("noout was released before all was clean")
+        if verb == "power-on" and (bmc.lid_open or bmc.cords_pulled):
+            self._say("the node was switched on under the technician's hands")
+
+    def effect(self, what: str) -> None:
+        """Something was asked of the world: there must be an intent for it in the journal, still open."""
+        note = self._noted and what.endswith(f"/nodes/{NODE.name}/config")  # written down as a fact, not as an effect
+        if not self._open and not note and "/Sessions" not in what:
+            self._say(f"an effect without an intent: {what}")
 
     # --- at every look ----------------------------------------------------------------------------------------
 
@@ -155,9 +209,15 @@ class Promises:
         self._moves(events)
         self._named_state(m)
         if m.phase not in (Phase.DONE, Phase.ABORTED):
+            self._say(f"all troubles are long over, and it is not closed: it is in {m.step}")
             return
         ceph = self.cluster.ceph
         assert ceph is not None
+        if self.cluster.bmcs[NODE.name].led:
+            self._say("the LED was left on")
+        asleep = [vmid for vmid in sorted(self.onboot - set(self.moves)) if not self.cluster.guests[vmid].onboot]
+        if asleep:
+            self._say(f"guests {asleep} do not start at boot any more")
         left = {("", flag) for flag in ceph.flags - self.flags}
         left |= {(h, f) for h, flags in ceph.crush_node_flags.items() for f in flags if (h, f) not in self.host_flags}
         for host, flag in sorted(left - self.foreign):
@@ -167,7 +227,7 @@ class Promises:
         if m.owned:
             self._say(f"closed while it still owns {[own.kind for own in m.owned]}")
         away = {guest.id.vmid: guest for guest in self._leftovers(m)}
-        for vmid in sorted(self.running - self.excused - set(self.moves) - self.consented_down):
+        for vmid in sorted(self.running - self.excused - set(self.moves)):
             guest = self.cluster.guests[vmid]
             if guest.status != "running":
                 self._say(f"guest {vmid} does not run at the end")

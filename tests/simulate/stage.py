@@ -36,6 +36,8 @@ END_S = 2 * 3600.0
 RESTART_S = 5.0
 POLL_S = 15.0  # between two looks while the node boots, or while nothing can be done
 SOAK_S = 20.0  # of quiet fans before the node is trusted again
+# While one of these lasts, what noout sees is not what is: it may call done what no longer is so.
+PICTURE_SPOILT = frozenset({"api-slow", "resources-stale", "bmc-lies", "osd-does-not-return"})
 
 
 @dataclass
@@ -113,6 +115,7 @@ class Stage:
         self.clock: LabClock = lab.clock
         _furnish(self.cluster, rng)
         self.promises = Promises(self.laws, self.cluster)
+        self.kept.on_effect = self.promises.effect
         self.told = Told(seed, "", [], 0.0)
         self.active: dict[str, End] = {}
         self.intents = 0
@@ -124,6 +127,7 @@ class Stage:
 
     def written(self, event: Event) -> None:
         self.promises.look()
+        self.promises.written(event, not PICTURE_SPOILT.isdisjoint(self.active))
         if event.kind == Kind.INTENT:
             verb = event.data["action"]["verb"]
             if verb == "shutdown-guest":
@@ -134,7 +138,10 @@ class Stage:
             self.told.pairs.update((name, verb) for name in self.active)
             for strike in [e for e in self.strikes if e.waits_for(verb, self.told.actions[verb], self.intents)]:
                 self.strikes.remove(strike)
-                self.spawn(self._suffer(strike))
+                if strike.delay_s:
+                    self.spawn(self._suffer(strike))
+                elif self._begin(strike):  # before the effect is asked for
+                    self.spawn(self._last(strike))
         elif event.kind in (Kind.DONE, Kind.FAILED):
             self.verbs.pop(event.data["key"], None)
 
@@ -143,20 +150,26 @@ class Stage:
         self.tasks.add(task)
 
     async def _suffer(self, strike: Strike) -> None:
-        if strike.delay_s:
-            await asyncio.sleep(strike.delay_s)
+        await asyncio.sleep(strike.delay_s)
+        if self._begin(strike):
+            await self._last(strike)
+
+    def _begin(self, strike: Strike) -> bool:
         if strike.name in self.active:
-            return
+            return False
         end = TROUBLES[strike.name](self, self.rng)
         if end is None:
             if strike.aimed:
                 self.told.missed[strike.name, strike.verb] += 1
                 self.strikes.append(strike)
-            return
+            return False
         self.note(f"{strike.name} begins")
         self.told.troubles[strike.name] += 1
         self.told.pairs.update((strike.name, verb) for verb in self.verbs.values())
         self.active[strike.name] = end
+        return True
+
+    async def _last(self, strike: Strike) -> None:
         await asyncio.sleep(strike.lasts_s)
         self.end(strike.name)
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from random import Random
+from typing import TYPE_CHECKING
 
 from tests.simulate.troubles import TROUBLES
+
+if TYPE_CHECKING:
+    from tests.simulate.stage import Told
 
 # Every kind of action that these clusters give occasion for.
 VERBS = (
@@ -86,6 +90,12 @@ class Coverage:
     actions: Counter[str]
     pairs: Counter[tuple[str, str]]
     missed: Counter[tuple[str, str]]  # aimed at, and the action was there, but the trouble was not possible then
+
+    def add(self, told: Told) -> None:
+        self.troubles += told.troubles
+        self.actions += told.actions
+        self.pairs += told.pairs
+        self.missed += told.missed
 
     def lines(self) -> list[str]:
         every = pairs()

@@ -1,0 +1,59 @@
+"""The simulation itself: the same seed is the same history, every pair has its turn, and a minute of it is clean."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.simulate.stage import history
+from tests.simulate.strikes import UNTROUBLED_EVERY, VERBS, Coverage, aim, pairs
+from tests.simulate.troubles import TROUBLES
+
+ABORTED_EARLY = 701  # a short one: the operator changes their mind when the first guests are under way
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_pair_of_trouble_and_action_has_its_turn() -> None:
+    every = pairs()
+    turns = len(every) * UNTROUBLED_EVERY
+    assert {aim(seed) for seed in range(turns)} == {*every, None}
+    # ... and a short run does not stay with a few troubles or a few actions
+    begun = [pair for seed in range(1, 201) if (pair := aim(seed)) is not None]
+    assert {name for name, _ in begun} == set(TROUBLES)
+    assert {verb for _, verb in begun} == set(VERBS)
+
+
+def test_what_was_never_seen_is_told_by_name() -> None:
+    name, verb = pairs()[0]
+    seen = Coverage(Counter({name: 1}), Counter({verb: 1}), Counter({(name, verb): 3}), Counter({(name, VERBS[1]): 2}))
+    told = "\n".join(seen.lines())
+    assert f"1 of {len(pairs())} seen" in told
+    assert f"never {name} during: {VERBS[1]}, {VERBS[2]} (not tried)" in told
+    assert f"never seen at all: {sorted(TROUBLES)[1]}" in told
+
+
+def test_a_seed_is_one_history() -> None:
+    once, again = history(ABORTED_EARLY), history(ABORTED_EARLY)
+    assert once == again
+    assert not once.broken
+    assert once.actions
+
+
+def test_every_mutant_can_be_applied() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "mutants", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_minute_of_histories_breaks_no_promise() -> None:
+    seconds, first = os.environ.get("NOOUT_SIMULATE_S", "60"), os.environ.get("NOOUT_SIMULATE_FIRST", "1")
+    argv = [sys.executable, "-m", "tests.simulate", f"--seconds={seconds}", f"--first={first}", "--jobs=2"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
