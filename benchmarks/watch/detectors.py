@@ -28,7 +28,10 @@ NAMES = tuple(f"FAN{i + 1}" for i in range(FANS))
 
 
 def ours(trace: Trace, *, events: bool) -> Alarms:
-    """``noout.watch`` itself, fed poll by poll: an alarm is a fan whose condition becomes one that is acted upon."""
+    """``noout.watch`` itself, fed poll by poll: an alarm is a fan whose condition becomes one that is acted upon.
+
+    Of a faulty node only the first alarm of the faulty fan counts, so nothing after it is played.
+    """
     told = NodeWatch(NodeId("bench", "node"))
     for name, limit in zip(NAMES, trace.limits, strict=True):
         told.fans.limit(told.place(name), float(limit))
@@ -64,6 +67,8 @@ def ours(trace: Trace, *, events: bool) -> Alarms:
         if changed:
             now = {v.sensor for v in verdicts(told, BEGAN + timedelta(seconds=poll * EVERY_S)) if v.condition in ILL}
             alarms += [(float(poll * EVERY_S), _place(name)) for name in sorted(now - ill)]
+            if trace.fault in {fan for at, fan in alarms if at >= trace.onset_s}:
+                break
             ill = now
     return alarms
 

@@ -65,20 +65,25 @@ def _false_alarms(healthy: Results) -> list[str]:
         "### False alarms on healthy nodes",
         "",
         f"{len(plain) * YEARS:.0f} node-years (one in ten tells percent only), {len(boards['standby']) * MONTHS:.0f} "
-        f"node-months with standby fans, {len(boards['misconfigured']) * MONTHS:.0f} with limits set too high.",
+        f"node-months with standby fans, {len(boards['misconfigured']) * MONTHS:.0f} with limits set too high. "
+        f"noout with readings only: {_asked(plain, 'noout, readings only') * YEARS:.0f} of the node-years.",
         "",
         "| detector | a node-year | a node-month, standby fans | a node-month, limits too high |",
         "|---|---|---|---|",
     ]
     for name in DETECTORS:
-        cells = [_rate(_alarms(plain, name), len(plain) * YEARS)]
-        cells += [_rate(_alarms(some, name), len(some) * MONTHS) for some in boards.values()]
+        cells = [_rate(_alarms(plain, name), _asked(plain, name) * YEARS)]
+        cells += [_rate(_alarms(some, name), _asked(some, name) * MONTHS) for some in boards.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
 
 def _alarms(results: Results, name: str) -> int:
-    return sum(len(merged(result["alarms"][name])) for result in results)
+    return sum(len(merged(result["alarms"].get(name, ()))) for result in results)
+
+
+def _asked(results: Results, name: str) -> int:
+    return sum(name in result["alarms"] for result in results)
 
 
 def delay_s(result: dict[str, Any], name: str) -> float:
@@ -179,6 +184,7 @@ def _base_rate(results: Results) -> list[str]:
 
 
 def _cost(results: Results) -> list[str]:
-    cpu_s = sum(r["cpu_s"]["noout"] for r in results)
-    rate = len(results) * POLLS / cpu_s if cpu_s else 0.0
+    whole = [r for r in results if r["polls"]]
+    cpu_s = sum(r["cpu_s"]["noout"] for r in whole)
+    rate = sum(r["polls"] for r in whole) / cpu_s if cpu_s else 0.0
     return [f"noout's detection took {1e6 / rate:.1f} µs of CPU a poll of {FANS} fans ({rate:,.0f} polls a second)."]

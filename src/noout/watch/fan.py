@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 STANDING = 0.1  # share of the usual speed below which a fan counts as standing still
 FAILED_POLLS = 5  # low polls in a row
-EPISODES_MAX = 500  # kept of one fan: what is older weighs nothing by then
+EPISODES_MAX = 100  # kept of one fan: what is older weighs nothing beside them
 ODD_HALF_LIFE_S = 6 * 3600.0
 ODD_FROM, ODD_CLEAR = 8.0, 2.0  # readings out of line, weighed by age: an erratic sensor
 

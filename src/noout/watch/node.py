@@ -21,7 +21,7 @@ from noout.watch.parts import Parts
 
 RPM_MAX = 60_000.0  # no fan turns faster; what says so is garbage
 KEPT = timedelta(days=14)  # older episodes weigh nothing
-ENTRIES_MAX = 2000  # of the log, the latest: ten thousand at once are a sick BMC, not evidence
+ENTRIES_MAX = 400  # of the log, the latest: two hundred stops say all that two thousand would
 KEPT_ALERTS = 200
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 OF_NO_LIMIT = 1.0  # the limit of a fan without one that its BMC reports as failed: it is none that stands by
