@@ -123,6 +123,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         frozen=frozen,
         shut=partial(shut_now, found),
         page=partial(page, found),
+        link=lambda m: found.settings.serve.base_url,
         inventory=comeback.before,
         soak_s=partial(soak_of, found),
         probation_s=chosen.probation_days * 86400,

@@ -7,6 +7,8 @@ from here; a run releases its own, and what is others' is theirs.
 
 from __future__ import annotations
 
+import asyncio
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -20,8 +22,10 @@ from noout.domain.errors import NooutError, Refused, UnknownOutcome
 from noout.domain.hardware import HardwareState
 from noout.domain.journal import Event
 from noout.domain.maintenance import Action, Json, Maintenance, Mode, Observation, Pending
+from noout.domain.note import read_note, without_note
 from noout.domain.ownership import Hold, Holding, Line, Now, Oddity
-from noout.run.holdings import Holdings
+from noout.run.holdings import NOTE, Holdings
+from noout.run.noting import put_note
 from noout.steps.effects import EFFECTS
 from noout.steps.site import Site
 from noout.steps.step import Failed, Verified
@@ -94,11 +98,13 @@ def _place(event: Event) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look at one cluster. ``boards``: the BMCs of the nodes whose LED is ours."""
+    """One look at one cluster. ``boards``: the BMCs of the nodes whose LED is ours. ``notes``: the descriptions of the
+    nodes that told theirs."""
 
     cluster: ClusterState
     ceph: CephState | None
     boards: Mapping[NodeId, HardwareState]
+    notes: Mapping[NodeId, str] = field(default_factory=dict)
 
     def of(self, node: NodeId) -> Observation:
         return Observation(self.cluster.at, self.cluster, self.ceph, self.boards.get(node))
@@ -109,11 +115,28 @@ async def look(found: Installation, cluster: str, holdings: Sequence[Holding]) -
     lit = {each.node for each in holdings if each.kind == "led" and each.node in found.bmcs}
     boards = {node: await found.bmcs[node].observe(log=False) for node in sorted(lit)}
     state = await found.hypervisors[cluster].observe()
-    return View(state, await ceph.observe() if ceph is not None else None, boards)
+    return View(state, await ceph.observe() if ceph is not None else None, boards, await _notes(found, state))
+
+
+async def _notes(found: Installation, state: ClusterState) -> dict[NodeId, str]:
+    """Of the nodes that are up; one that does not tell its own is left out."""
+    online = [node.id for node in state.nodes if node.online]
+
+    async def told(node: NodeId) -> str | None:
+        try:
+            return (await found.hypervisor(node).describe(node)).text
+        except NooutError:
+            return None
+
+    texts = await asyncio.gather(*(told(node) for node in online))
+    return {node: text for node, text in zip(online, texts, strict=True) if text is not None}
 
 
 def now(holding: Holding, view: View) -> Now:
     """By the same eyes with which a run verifies its release: what they do not see given back is set."""
+    if holding.kind == NOTE:
+        text = view.notes.get(holding.node)
+        return Now.UNKNOWN if text is None else Now.SET if read_note(text) is not None else Now.GONE
     action = release_action(holding.kind, holding.subject, holding.node, view.cluster.guests)
     if action is None:
         return Now.GONE if holding.kind in ("guest-down", "onboot", "failback", "ejected") else Now.UNKNOWN
@@ -164,7 +187,7 @@ async def odd_in(found: Installation, state: ClusterState, ceph: CephState | Non
     books = Books(found)
     await books.read()
     here = [each for each in books.latest().values() if each[0].cluster == state.name]
-    view = View(state, ceph, {})
+    view = View(state, ceph, {}, await _notes(found, state))
     return tuple(oddities(_lines(here, view), view, _in_work(books, found, state.name)))
 
 
@@ -216,6 +239,13 @@ def _foreign(lines: Sequence[Line], view: View, in_work: frozenset[str]) -> Iter
         if named and ("ha-rule", rule.name) not in ours:
             said = f"rule {rule.name} of {name} is named like one of noout's, and this journal knows no owner of it"
             yield Oddity("foreign", name, "ha-rule", rule.name, said, f"ha-manager rules remove {rule.name}")
+    for node, text in sorted(view.notes.items()):
+        note = read_note(text)
+        if note is not None and (NOTE, str(node)) not in ours:
+            said = f"the description of {node} says that {note.run} works there, which has no such note by this journal"
+            rest = without_note(text)
+            value = f"--description {shlex.quote(rest)}" if rest else "--delete description"
+            yield Oddity("foreign", name, NOTE, str(node), said, f"pvesh set /nodes/{node.name}/config {value}")
 
 
 # --- giving back what was left --------------------------------------------------------------------------------
@@ -236,12 +266,16 @@ async def release(found: Installation, kind: str, subject: str, actor: str, clus
     view = await look(found, holding.cluster, [holding])
     if now(holding, view) is not Now.SET:
         raise Refused(f"{kind} {subject} is not seen to be set: nothing is left to give back", remedy="noout ledger")
-    action = release_action(kind, subject, holding.node, view.cluster.guests)
-    assert action is not None  # it is seen to be set by the same action's eyes
     _safe(holding, view)
     data: dict[str, Json] = {"cluster": holding.cluster, "kind": kind, "subject": subject}
-    data |= {"maintenance": holding.maintenance, "says": action.says}
+    data |= {"maintenance": holding.maintenance}
     await _write(books, RELEASING, data, actor)
+    if kind == NOTE:
+        await put_note(found.hypervisors[holding.cluster], _of(holding, view.of(holding.node)), None)
+        await _write(books, RELEASED, data, actor)
+        return holding
+    action = release_action(kind, subject, holding.node, view.cluster.guests)
+    assert action is not None  # it is seen to be set by the same action's eyes
     seen = view.of(holding.node)
     site = Site(
         found.hypervisors[holding.cluster],

@@ -30,6 +30,7 @@ from noout.run.drift import note_drift
 from noout.run.inbox import take_messages
 from noout.run.invariants import forgotten, violations
 from noout.run.look import look
+from noout.run.noting import mind_note, take_away
 from noout.run.record import Record
 from noout.run.replan import keeping_what_is_done
 from noout.run.settle import settle, settle_what_is_so, still_doubted
@@ -116,6 +117,7 @@ class _Turn:
             return await self.block(tuple(Blocker("invariant", str(self.m.node), each, remedy) for each in broken))
         if self.m.paused:
             return await self.wait(Hold("somebody to resume it", BLOCKED_S, "operator"))
+        await mind_note(self.ctx, self.record, seen)
         for _ in range(NOTES_MAX):
             wait = await (self._undo(seen) if self.m.aborting else self._go_on(seen))
             if wait is not _AGAIN:
@@ -291,6 +293,7 @@ class _Turn:
             return await self.block(
                 tuple(Blocker("ownership.left", each, f"{each} is still ours", remedy) for each in left)
             )
+        await take_away(self.ctx, self.record, seen)
         left_away = leftovers(self.m, seen)
         data: dict[str, Json] = {"leftovers": left_away}
         if self.m.aborting:

@@ -46,6 +46,10 @@ def always_open(node: NodeId, at: datetime) -> Shut | None:
     return None
 
 
+def no_link(m: Maintenance) -> str:
+    return ""
+
+
 async def nobody_to_page(m: Maintenance, why: str) -> None:
     return None
 
@@ -66,6 +70,7 @@ class Sighting:
 class Context:
     """``frozen``: why this run may start no effect now, "" when it may. ``shut``: why nothing is begun on this node
     at this hour. ``page`` wakes people, and never raises.
+    ``link``: where people see how it stands, "" when nowhere.
     ``inventory``: what the node says of itself from inside, None when it says nothing; None: nobody can ask it.
     ``soak_s``: how long the repaired node is to prove itself.
     ``sightings`` and ``known`` are scratch memory."""
@@ -81,6 +86,7 @@ class Context:
     frozen: Callable[[Maintenance], Awaitable[str]] = nothing_is_frozen
     shut: Callable[[NodeId, datetime], Shut | None] = always_open
     page: Callable[[Maintenance, str], Awaitable[None]] = nobody_to_page
+    link: Callable[[Maintenance], str] = no_link
     inventory: Callable[[Maintenance, Observation], Awaitable[Json]] | None = None
     soak_s: Callable[[Maintenance], float] = ten_minutes
     probation_s: float = 7 * 86400.0

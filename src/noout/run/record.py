@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from noout.domain.journal import Kind
+from noout.domain.journal import Event, Kind
 from noout.domain.maintenance import Json, Maintenance
 from noout.ports import Journal
 from noout.run.fold import fold, fold_one
@@ -57,6 +57,7 @@ class Record:
     async def read(cls, known: Known, maintenance: str) -> Record:
         return cls(known.journal, await known.get(maintenance))
 
-    async def write(self, kind: Kind, data: Mapping[str, Json], actor: str = "noout") -> None:
+    async def write(self, kind: Kind, data: Mapping[str, Json], actor: str = "noout") -> Event:
         event = await self.journal.append(self.m.id, self.m.seq, kind, data, actor)
         self.m = fold_one(self.m, event)
+        return event

@@ -97,6 +97,10 @@ class Visit:
         await self.hypervisor.set_crs("ha=basic,ha-rebalance-on-start=0")
         await self.hypervisor.set_crs("")
 
+    async def describe(self) -> None:
+        for text in ("noout was here", ""):
+            await self.hypervisor.set_description(PVE4, text, (await self.hypervisor.describe(PVE4)).digest)
+
     async def cluster_noout(self) -> None:
         await self.hypervisor.set_cluster_noout(True)
         await self.hypervisor.set_cluster_noout(False)
@@ -122,6 +126,8 @@ class Visit:
             "set_failback": lambda: do.set_failback(self.guest(100), False),
             "set_crs": self.balance,
             "set_cluster_noout": self.cluster_noout,
+            "describe": lambda: do.describe(PVE4),
+            "set_description": self.describe,
             "maintenance_mode": self.modes,
             "ceph_service": lambda: do.ceph_service(PVE3, "stop", "osd.7"),
             "shutdown_node": lambda: do.shutdown_node(PVE3),
@@ -163,13 +169,13 @@ def made() -> list[Exchange]:
         for call in visit.calls().values():
             await call()
         await PveSurveyor(site.client).survey([PVE1])
+        await PveNodes(site.client).observe()
         await discover(site.client)
         login = TicketLogin("ams1", "noout@pve", "a password", site.clock)
         await PveClient("ams1", servers(site.network, site.cluster), login, site.clock).get("/version")
         with pytest.raises(Refused):
             await site.hypervisor.delete_rule("no-such-rule")
 
-        await PveNodes(site.client).observe()
     run_virtual(every_request(), limit_s=3600)
     return exchanges
 

@@ -11,7 +11,7 @@ from noout.adapters.pve.observe import Observer
 from noout.adapters.pve.task_log import log_lines, migration_progress, migration_target
 from noout.domain.cluster import ClusterState, Guest, GuestKind, MigrationProgress, NodeId, Task
 from noout.domain.errors import Broken, Refused, Retryable, UnknownOutcome
-from noout.ports import Precondition, Shell
+from noout.ports import Description, Precondition, Shell
 
 KIB = 1024  # the unit of PVE's bwlimit
 LOG_TAIL = 200  # lines: more than three minutes of a running migration
@@ -170,6 +170,16 @@ class PveHypervisor:
     async def set_crs(self, value: str) -> None:
         form = {"crs": value} if value else {"delete": "crs"}
         await self._client.effect("PUT", "/cluster/options", **form)
+
+    async def describe(self, node: NodeId) -> Description:
+        found = parse.table(await self._client.get(f"/nodes/{node.name}/config"))
+        return Description(str(found.get("description") or ""), str(found.get("digest") or ""))
+
+    async def set_description(self, node: NodeId, text: str, digest: str) -> None:
+        form = {"description": text} if text else {"delete": "description"}
+        if digest:
+            form["digest"] = digest
+        await self._client.effect("PUT", f"/nodes/{node.name}/config", **form)
 
     async def set_cluster_noout(self, on: bool) -> None:
         await self._client.effect("PUT", "/cluster/ceph/flags/noout", value=on)

@@ -169,6 +169,8 @@ def config(call: Call) -> Any:
     perm="/ Sys.Modify",
 )
 def set_config(call: Call) -> Any:
+    if call.params.get("digest", now := config(call).get("digest", "")) != now:
+        raise PveError("detected modified configuration - file changed by other user? Try again.")
     changes = {k: v for k, v in call.params.items() if k not in ("node", "digest", "delete")}
     changes |= dict.fromkeys(filter(None, re.split(r"[,;\s]+", call.params.get("delete", ""))), "")
     for name, value in changes.items():

@@ -1,0 +1,82 @@
+"""The node's own description says that it is in maintenance, whose, and how far the journal was: for whoever looks at
+Proxmox VE alone, and for a noout whose journal turns out to be an older one.
+
+A help and nothing more: it is written down before it is asked for, no step knows of it, and what fails is a caution.
+Nothing is noted before the first effect.
+"""
+
+from __future__ import annotations
+
+from noout.codec import encode
+from noout.domain.errors import NooutError, Refused
+from noout.domain.journal import Kind
+from noout.domain.maintenance import Maintenance, Observation
+from noout.domain.note import Note, with_note, without_note
+from noout.domain.reasons import Caution
+from noout.ports import Hypervisor
+from noout.run.context import Context
+from noout.run.record import Record
+
+FACT = "note"
+TRIES = 3  # somebody else may write at the same moment
+
+
+async def mind_note(ctx: Context, record: Record, seen: Observation) -> None:
+    """Write the note when the run has begun, and anew at every step."""
+    m = record.m
+    where = "undo" if m.aborting else m.step
+    begun = bool(m.owned or m.pending or m.moved)
+    if not begun or not where or (m.facts.get(FACT) or {}).get("at") == where:
+        return
+    if not _online(m, seen) or await ctx.frozen(m):
+        return
+    event = await record.write(Kind.FACT, {"name": FACT, "value": {"at": where}})
+    owner, reason = m.approved_by or m.opened_by, m.reason
+    note = Note(m.id, event.seq, event.digest, where, owner, reason, ctx.link(m))
+    await _try(ctx, record, note)
+
+
+async def take_away(ctx: Context, record: Record, seen: Observation) -> None:
+    """The description as others have it. What cannot be taken away stays in the ledger, with its command."""
+    if record.m.facts.get(FACT) is None or not _online(record.m, seen) or await ctx.frozen(record.m):
+        return
+    if await _try(ctx, record, None):
+        await record.write(Kind.FACT, {"name": FACT, "value": None})
+
+
+async def put_note(hypervisor: Hypervisor, m: Maintenance, note: Note | None) -> None:
+    """Read, change our lines alone, write what was read nowhere else changed. Raises what the door raises."""
+    for left in reversed(range(TRIES)):
+        there = await hypervisor.describe(m.node)
+        try:
+            wanted = without_note(there.text) if note is None else with_note(there.text, note)
+        except ValueError as error:
+            raise Refused(str(error), remedy=f"shorten the notes of {m.node.name}") from None
+        if wanted.rstrip("\n") == there.text.rstrip("\n"):
+            return
+        try:
+            await hypervisor.set_description(m.node, wanted, there.digest)
+        except Refused:
+            if not left:
+                raise
+        else:
+            return
+
+
+async def _try(ctx: Context, record: Record, note: Note | None) -> bool:
+    m = record.m
+    try:
+        await put_note(ctx.site(m.node).hypervisor, m, note)
+    except NooutError as error:
+        what = "written into" if note is not None else "taken out of"
+        said = f"noout's note could not be {what} the description of {m.node.name}: {error.message}"
+        caution = Caution("node.note", str(m.node), said, error.remedy or "look at it in Proxmox VE (Notes)")
+        if not any((each.code, each.subject) == (caution.code, caution.subject) for each in m.cautions):
+            await record.write(Kind.FACT, {"name": "caution", "value": encode(caution)})
+        return False
+    return True
+
+
+def _online(m: Maintenance, seen: Observation) -> bool:
+    node = seen.cluster.node(m.node)
+    return node is not None and node.online
