@@ -109,10 +109,14 @@ def tables_of(model: type[BaseModel], place: str = "") -> Iterator[tuple[str, st
     for key, field in model.model_fields.items():
         inner = settings._models(field.annotation)
         if not inner:
-            plain.append(key)
+            plain.append(field.alias or key)
         for each in inner:
             many = "dict" in str(field.annotation)
-            name = {"clusters": "NAME", "bmc": "NODE", "nodes": "NODE", "customers": "KEY", "vantage": "NAME"}.get(key, "") if many else ""
+            name = (
+                {"clusters": "NAME", "bmc": "NODE", "nodes": "NODE", "customers": "KEY", "vantage": "NAME"}.get(key, "")
+                if many
+                else ""
+            )
             yield from tables_of(each, f"{place}.{key}" + (f".{name}" if name else ""))
     yield place.lstrip("."), model.__name__, plain
 
@@ -120,7 +124,7 @@ def tables_of(model: type[BaseModel], place: str = "") -> Iterator[tuple[str, st
 def test_every_key_of_the_configuration_is_described() -> None:
     text = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     sections = {
-        match[1]: match[2] for match in re.finditer(r"^##+ \[([^\]]+)\]\n(.*?)(?=^## |^### |\Z)", text, re.M | re.S)
+        match[1]: match[2] for match in re.finditer(r"^##+ \[+([^\]]+)\]+\n(.*?)(?=^## |^### |\Z)", text, re.M | re.S)
     }
     missing = []
     for place, name, keys in tables_of(settings.Settings):

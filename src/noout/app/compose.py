@@ -18,6 +18,7 @@ from noout.adapters.machine import machine_uuid
 from noout.adapters.probe.direct import DirectProber
 from noout.adapters.probe.instants import InstantProber
 from noout.adapters.probe.limits import Limits
+from noout.adapters.probe.remote import RemoteProber, Together
 from noout.adapters.pve.client import PveClient
 from noout.adapters.pve.hypervisor import PveHypervisor
 from noout.adapters.pve.inventory import PveInspector
@@ -54,7 +55,7 @@ from noout.ports import (
 from noout.run.record import Known
 from noout.settings import BmcSettings, ClusterSettings, Settings, secret
 from noout.settings_kinds import NamingSettings, PrometheusSettings
-from noout.settings_probes import DIRECT
+from noout.settings_probes import DIRECT, VantageSettings
 
 # A lab's time may run fast, this machine does not: what is due every minute is not done sixty times a second.
 KEEP_S, KEEP_WALL_S = 60.0, 5.0  # how long guests' configurations are kept
@@ -310,8 +311,12 @@ def _prometheus(settings: Settings, name: str, prometheus: PrometheusSettings) -
 
 def _prober(settings: Settings, clock: Clock) -> Prober:
     via = settings.probes.via
-    if via != DIRECT:
-        return InstantProber(Server(via), clock)
+    own = InstantProber(Server(via), clock) if via != DIRECT else _direct(settings, clock)
+    others = {name: _vantage(settings, name, each, clock) for name, each in settings.probes.vantage.items()}
+    return Together({"": own, **others}) if others else own
+
+
+def _direct(settings: Settings, clock: Clock) -> DirectProber:
     probes = settings.probes
     ca = settings.file(probes.ca) if probes.ca else None
     return DirectProber(
@@ -322,3 +327,11 @@ def _prober(settings: Settings, clock: Clock) -> Prober:
         ca=ca,
         timeout_s=probes.timeout_s,
     )
+
+
+def _vantage(settings: Settings, name: str, vantage: VantageSettings, clock: Clock) -> RemoteProber:
+    token = secret(settings, vantage.token, vantage.token_file, f"probes.vantage.{name}.token_file")
+    ca = settings.file(vantage.ca) if vantage.ca else None
+    secured = vantage.url.startswith("https:")
+    tls = context_for(urlsplit(vantage.url).netloc, vantage.fingerprint, ca) if secured else None
+    return RemoteProber(name, Server(vantage.url, tls), token, clock)

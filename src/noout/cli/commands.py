@@ -64,6 +64,7 @@ ENTRIES = (
     Entry("extend", "noout.cli.act:extend", ACT, "hold the data of a node that is away longer"),
     Entry("let-heal", "noout.cli.act:let_heal", ACT, "let Ceph copy the data of a node that is away elsewhere"),
     Entry("serve", "noout.cli.serve:serve", ACT, "runs, watch and the technicians' page, until Ctrl-C"),
+    Entry("probe", "noout.cli.probe:probe", ACT, "ask customers' services from here, for another noout"),
     Entry("workorder", "noout.cli.act:workorder", TELL, "the technician's work order, or a link to it"),
     Entry("report", "noout.cli.report:report", TELL, "the customers' reports of a maintenance"),
     Entry("journal", "noout.cli.journal:app", TELL, "prove that nobody changed the journal"),

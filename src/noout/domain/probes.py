@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from functools import lru_cache
 
 RENEW_S = 30.0
 PORT_MAX = 65535
@@ -69,7 +68,6 @@ class Question:
 
 
 @lru_cache(maxsize=65536)  # the same few thousand texts, every few seconds
-@lru_cache(maxsize=65536)
 def parse(probe: str) -> Question:
     """ValueError says what is wrong with the text."""
     if not probe.isprintable():

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noout.adapters.store.packing import pack, unpack
 from noout.domain.cluster import GuestId
 from noout.domain.impact import Sample
+from noout.witness.packing import pack, unpack
 
 T0 = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 WEB = GuestId("ams1", 101)

@@ -1,4 +1,4 @@
-"""Samples in the database, as packed blocks (``packing``).
+"""Samples in the database, as packed blocks (``witness.packing``).
 
 What is added at once is one block of many guests. Every ten minutes or so these become one block for each guest, which
 is what a report reads: a day of one service asked each second is then some tens of kilobytes.
@@ -11,10 +11,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from noout.adapters.store.packing import pack, unpack
 from noout.adapters.store.tables import sample_blocks
 from noout.domain.cluster import GuestId
 from noout.domain.impact import Sample
+from noout.witness.packing import pack, unpack
 
 MIXED = ""  # in place of a guest: several are in it
 MERGED_AT = 120  # so many mixed blocks become one for each guest
