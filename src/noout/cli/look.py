@@ -32,7 +32,7 @@ from noout.cli.several import Which, plan_several
 from noout.cli.standing import by_hand, show_standing
 from noout.codec import encode
 from noout.codec import schema as schema_of
-from noout.domain.errors import NooutError, UsageError
+from noout.domain.errors import NooutError, UnknownOutcome, UsageError
 from noout.domain.windows import Shut
 from noout.plan.picture import plan_svg
 
@@ -164,7 +164,10 @@ def status(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Where the maintenances stand, what each waits for, and how to finish or undo one by hand."""
+    """Where the maintenances stand, what each waits for, and how to finish or undo one by hand.
+
+    With ID, exit code 4 while nobody knows whether an effect of it was taken up: look before you act.
+    """
 
     async def work() -> None:
         async with opened(config) as found:
@@ -186,6 +189,8 @@ def status(
                 with working(f"looking at {each.node}"):
                     hand = await by_hand(found, each)
                 show_standing(each, hand)
+            if maintenance is not None and any(pending.unknown for each in asked for pending in each.pending):
+                raise typer.Exit(UnknownOutcome.exit_code)
 
     wait(work())
 

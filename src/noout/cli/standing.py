@@ -78,11 +78,15 @@ def headline(state: Maintenance) -> Table:
         phase += ", paused"
     table.add_row(state.id, f"[bold]{escape(phase)}[/]  {state.node}  {escape(state.reason)}")
     if state.open and state.waiting_for:
-        table.add_row("", f"waits for {escape(state.waiting_for)}")
+        since = f" (since {_clock(state.waiting_since)})" if state.waiting_since is not None else ""
+        table.add_row("", f"waits for {escape(state.waiting_for)}{since}")
         if (command := WHAT_NOW.get(state.needs)) is not None:
             table.add_row("", f"  → {command.format(id=state.id)}")
     if (word := probation(state)) is not None:
         table.add_row("", word)
+    for pending in (each for each in state.pending if each.unknown):
+        said = f"nobody knows whether this was taken up: {pending.action.says} ({pending.unknown})"
+        table.add_row("", f"[red]?[/] {escape(said)}\n  → look before you act; the run looks too, and decides by that")
     for blocker in state.blockers:
         table.add_row("", f"[red]⛔[/] {escape(blocker.message)}\n  → {escape(blocker.remedy)}")
     return table

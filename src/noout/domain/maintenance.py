@@ -219,6 +219,7 @@ class Pending:
     attempt: int
     upid: str | None = None  # the PVE task, once known
     started: bool = False  # it was asked for, and that was written down; else we may have crashed before asking
+    unknown: str = ""  # why nobody knows whether it was taken up: the answer was lost
 
 
 @dataclass(frozen=True, slots=True)

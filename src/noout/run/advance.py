@@ -110,7 +110,8 @@ class _Turn:
             return await self.wait(Hold(f"the world to answer again: {error.message}", TROUBLE_S, "time"))
         await self._remember_host(seen)
         await settle(self.record, seen, self.step_named)
-        await note_drift(self.record, seen)
+        for lost in await note_drift(self.record, seen):
+            await self.ctx.page(self.m, lost)
         await mind_exposure(self.ctx, self.record, seen)
         if broken := violations(self.m, seen):
             remedy = "look at once; the run goes on when it is mended"

@@ -8,7 +8,9 @@ from noout.domain.maintenance import Observation
 from noout.domain.reasons import Caution
 from noout.run.context import Context
 from noout.run.record import Record
+from noout.steps import checks
 from noout.steps.exposure import SURE_S, baseline, exposure, given_up, second_fault
+from noout.steps.step import owns
 
 PAGED = frozenset({"hold.limit", "invariant"})  # blockers that cannot wait until somebody looks
 
@@ -23,6 +25,8 @@ async def mind_exposure(ctx: Context, record: Record, seen: Observation) -> None
         return
     if (said := exposure(m, seen)) != m.facts.get("exposure"):
         await record.write(Kind.FACT, {"name": "exposure", "value": said})
+    await _mind_flag(ctx, record, seen)
+    m = record.m
     if m.urgent:
         return
     why, suspected = second_fault(m, seen), m.facts.get("suspected") or {}
@@ -34,6 +38,18 @@ async def mind_exposure(ctx: Context, record: Record, seen: Observation) -> None
     elif seen.at.timestamp() - suspected["since"] >= SURE_S:
         await ctx.page(m, f"{m.node} is away and {why}: close up now")  # first: rather twice than never
         await record.write(Kind.FACT, {"name": "second-fault", "value": why})
+
+
+async def _mind_flag(ctx: Context, record: Record, seen: Observation) -> None:
+    """Somebody cleared our noout while our OSDs are down: the step sets it again; that it happened is paged once."""
+    m = record.m
+    ours = (owns(m, "noout") or owns(m, "cluster-noout")) and not m.healing
+    gone = ours and seen.ceph is not None and not checks.is_held(m, seen)
+    if gone == bool(m.facts.get("unheld")):
+        return
+    if gone:
+        await ctx.page(m, f"somebody cleared the noout of {m.node.name} while its OSDs are down: it is set again")
+    await record.write(Kind.FACT, {"name": "unheld", "value": gone})
 
 
 async def _mind_inventory(ctx: Context, record: Record, seen: Observation) -> None:

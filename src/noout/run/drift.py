@@ -10,10 +10,14 @@ from noout.steps import checks
 from noout.steps.whereabouts import away
 
 
-async def note_drift(record: Record, seen: Observation) -> None:
+async def note_drift(record: Record, seen: Observation) -> list[str]:
+    """What was written down of guests of the plan that the cluster knows no more: somebody should look."""
+    lost = []
     for guest, to, why, replan in drift(record.m, seen):
         data = {"guest": str(guest), "to": to, "what": why, "why": why, "replan": replan}
         await record.write(Kind.OBSERVED, data)
+        lost += [] if to else [f"{why} ({guest}): it is on no node of the cluster"]
+    return lost
 
 
 def drift(m: Maintenance, seen: Observation) -> list[tuple[GuestId, str, str, bool]]:

@@ -160,7 +160,8 @@ def _intent(m: Maintenance, event: Event) -> Maintenance:
 def _started(m: Maintenance, event: Event) -> Maintenance:
     key, upid = event.data["key"], event.data.get("upid")
     rest = tuple(each for each in m.pending if each.action.key != key)
-    asked = (replace(each, upid=upid or each.upid, started=True) for each in m.pending if each.action.key == key)
+    said = {"unknown": event.data.get("unknown", ""), "started": True}
+    asked = (replace(each, upid=upid or each.upid, **said) for each in m.pending if each.action.key == key)
     return replace(m, pending=(*rest, *asked))
 
 

@@ -110,3 +110,17 @@ async def test_a_machine_has_the_uuid_that_it_sees_itself(site: LabSite) -> None
     machines = [guest.uuid for guest in guests if guest.kind is GuestKind.QEMU]
     assert all(len(uuid) == 36 and uuid == uuid.lower() for uuid in machines) and len(set(machines)) == len(machines)
     assert {guest.uuid for guest in guests if guest.kind is GuestKind.LXC} == {""}
+
+
+@virtual
+async def test_a_description_that_somebody_changed_meanwhile_is_not_overwritten(site: LabSite) -> None:
+    do = site.hypervisor
+    await do.set_description(PVE3, "rack 4", (await do.describe(PVE3)).digest)
+    read = await do.describe(PVE3)
+    assert read.text.rstrip("\n") == "rack 4"
+    await do.set_description(PVE3, "rack 5", read.digest)
+    with pytest.raises(Refused, match="detected modified configuration"):
+        await do.set_description(PVE3, "rack 6", read.digest)
+    assert (await do.describe(PVE3)).text.rstrip("\n") == "rack 5"
+    await do.set_description(PVE3, "", (await do.describe(PVE3)).digest)
+    assert (await do.describe(PVE3)).text == ""

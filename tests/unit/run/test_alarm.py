@@ -7,13 +7,29 @@ from typing import Any, cast
 
 import pytest
 
+from noout.adapters.store.memory import MemoryStore
+from noout.codec import encode
 from noout.domain.journal import Event, Kind
 from noout.domain.maintenance import Json, Maintenance, Observation
 from noout.run.alarm import mind_exposure
 from noout.run.context import Context
+from noout.run.drift import note_drift
 from noout.run.fold import fold_one
-from noout.run.record import Record
-from tests.unit.steps.scene import T0, ceph, cluster, maintenance, seen
+from noout.run.record import Known, Record
+from tests.unit.run.test_settle import Hand
+from tests.unit.steps.scene import (
+    NODE,
+    T0,
+    ceph,
+    cluster,
+    guest,
+    maintenance,
+    move,
+    owning,
+    plan,
+    seen,
+    without,
+)
 
 
 class Book:
@@ -103,3 +119,33 @@ async def test_what_looked_like_a_second_fault_for_a_moment_counts_from_the_begi
     for seconds, away in ((0, ("pve3", "pve5")), (12, ("pve3",)), (24, ("pve3", "pve5"))):
         await minded(book, asked, seen(cluster(offline=away), at=T0 + timedelta(seconds=seconds)))
     assert not asked.paged and not book.m.urgent
+
+
+async def test_a_noout_that_somebody_cleared_while_osds_are_down_is_paged_once_each_time() -> None:
+    owned = owning(("noout", "pve3"), ("osd-stopped", "osd.4"), ("osd-stopped", "osd.5"))
+    asked, book = Asked({}), Book(owned=owned, step="repair")
+    held = seen(cluster(), without(ceph(host_flags={"pve3": frozenset({"noout"})}), 4, 5))
+    cleared = seen(cluster(), without(ceph(), 4, 5))
+    for state in (held, cleared, cleared, held):
+        await minded(book, asked, state)
+    assert asked.paged == ["somebody cleared the noout of pve3 while its OSDs are down: it is set again"]
+    await minded(book, asked, cleared)
+    assert len(asked.paged) == 2
+    let_go, other = Book(owned=owned, step="repair", healing=True), Asked({})
+    await minded(let_go, other, cleared)
+    assert other.paged == []
+
+
+async def test_a_guest_of_the_plan_that_is_on_no_node_any_more_is_told_once() -> None:
+    store = MemoryStore(Hand())  # type: ignore[arg-type]
+    told = [
+        (Kind.OPENED, {"node": str(NODE), "mode": "auto"}),
+        (Kind.PLANNED, {"plan": encode(plan(move(101), move(102)))}),
+    ]
+    for seq, (kind, data) in enumerate(told):
+        await store.append("ams1-pve3-1", seq, kind, data)
+    record = await Record.read(Known(store), "ams1-pve3-1")
+    here = seen(cluster(guest(101)))
+    assert await note_drift(record, here) == ["g102 is no longer there (ams1/102): it is on no node of the cluster"]
+    assert await note_drift(record, here) == []
+    assert await note_drift(record, seen(cluster(guest(101, "pve1")))) == [], "moved by others is not lost"

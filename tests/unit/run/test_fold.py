@@ -14,7 +14,8 @@ from noout.domain.journal import Event, Kind
 from noout.domain.maintenance import Action, Maintenance, Moved, MoveKind, Phase
 from noout.domain.reasons import Blocker
 from noout.run.fold import fold, fold_one
-from tests.unit.steps.scene import move, plan
+from noout.steps import actions
+from tests.unit.steps.scene import maintenance, move, pending, plan
 
 T0 = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 ACTION = Action("evacuate", "migrate", "ams1/100", "Migrate g100")
@@ -175,3 +176,12 @@ def test_without_a_new_plan_the_old_one_goes_on() -> None:
     m = state(*told)
     assert m.replan_wanted_at is None and m.facts["no-new-plan"]["because"] == ["no room"]
     assert "no-new-plan" not in state(*told, (Kind.PLANNED, {"plan": encode(plan(move(100)))})).facts
+
+
+def test_an_answer_that_was_lost_is_remembered_until_the_effect_is_seen() -> None:
+    asked = actions.set_flag("hold-data", "noout", "pve3")
+    opened = maintenance(pending=(pending(asked, started=False),))
+    lost = Event(opened.id, 6, T0, Kind.STARTED, {"key": asked.key, "unknown": "the answer was lost"}, "noout", "")
+    m = fold_one(opened, lost)
+    assert (m.pending[0].started, m.pending[0].unknown) == (True, "the answer was lost")
+    assert fold_one(m, Event(opened.id, 7, T0, Kind.DONE, {"key": asked.key}, "noout", "")).pending == ()
