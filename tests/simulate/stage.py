@@ -62,21 +62,21 @@ class StageJournal:
     def __init__(self, inner: MemoryStore, stage: Stage) -> None:
         self._inner, self._stage = inner, stage
         self.gone = False
-        self.dies_in = 0
+        self.dies_in = 0  # after so many writes from now; 0: not at all
+        self.dies_before = False  # the next write
 
     async def append(
         self, stream: str, expected_seq: int, kind: str, data: Mapping[str, Json], actor: str = "noout"
     ) -> Event:
         self._there()
-        if self.dies_in == 1:
-            self.dies_in = 0
+        if self.dies_before:
+            self.dies_before = False
             raise Crash("before a write")
         event = await self._inner.append(stream, expected_seq, kind, data, actor)
         self._stage.written(event)
         if self.dies_in:
             self.dies_in -= 1
-            if self.dies_in == 1:
-                self.dies_in = 0
+            if self.dies_in == 0:
                 raise Crash("after a write")
         return event
 

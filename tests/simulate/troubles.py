@@ -299,7 +299,7 @@ def operator_sets_noout(stage: Stage, rng: Random) -> End | None:
     ceph = stage.cluster.ceph
     assert ceph is not None
     stage.laws.advance()
-    host = rng.choice(("", *sorted({osd.host for osd in ceph.osds.values()})))
+    host = rng.choice(("", NODE.name, NODE.name, *sorted({osd.host for osd in ceph.osds.values()})))
     present = ceph.flags if not host else ceph.crush_node_flags.get(host, set())
     if "noout" in present:
         return None
@@ -360,7 +360,10 @@ def store_gone(stage: Stage, rng: Random) -> End | None:
 
 @trouble
 def process_dies(stage: Stage, rng: Random) -> End | None:
-    stage.journal.dies_in = rng.choice((2, 2, 2, 1, 3, 4, 5, 7))  # 2: at once, with the intent written and nothing done
+    if rng.random() < 0.25:
+        stage.journal.dies_before = True
+    else:
+        stage.journal.dies_in = rng.choice((1, 1, 1, 2, 3, 5))  # 1: at once, with the intent written and nothing done
     return _nothing
 
 
