@@ -66,17 +66,10 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
     ) -> Plan:
         ill = await ill_nodes(found, cluster.name)
         made = make_plan(
-            cluster,
-            ceph,
-            node,
-            now=now,
-            policy=found.policy_for(cluster.name),
-            parent=parent,
-            avoid=avoid,
-            crush_host=found.crush_host,
-            prefer=rather(frozenset(), (each.id for each in cluster.nodes), ill),
+            cluster, ceph, node, now=now, policy=found.policy_for(cluster.name), parent=parent, avoid=avoid,
+            crush_host=found.crush_host, prefer=rather(frozenset(), (each.id for each in cluster.nodes), ill),
             staying=as_before(parent),
-        )
+        )  # fmt: skip
         return wary(made, ill)
 
     def order(m: Maintenance) -> WorkOrder:
@@ -95,20 +88,6 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         witness = witnesses.get(m.id)
         return await witness.answered() if witness is not None else {}
 
-    async def frozen(m: Maintenance) -> str:
-        """Nothing at all while everything is stopped. While another maintenance closes up after a second fault,
-        nothing else is set in motion anywhere; only a run that has given up redundancy itself goes on, for its way
-        back must not take longer."""
-        if (stopped := await standstill(found.journal)) is not None:
-            return str(stopped)
-        if m.urgent or given_up(m):
-            return ""
-        for stream in await found.journal.streams():
-            other = await found.known.find(stream) if stream != m.id else None
-            if other is not None and other.open and other.urgent:
-                return f"{other.id} to be safe again: {other.closing_up}"
-        return ""
-
     chosen = found.settings.policy
     return Context(
         journal=found.journal,
@@ -120,7 +99,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         silent=silent,
         answered=answered,
         rules=_rules(found),
-        frozen=frozen,
+        frozen=partial(frozen, found),
         shut=partial(shut_now, found),
         page=partial(page, found),
         link=lambda m: found.settings.serve.base_url,
@@ -128,6 +107,21 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         soak_s=partial(soak_of, found),
         probation_s=chosen.probation_days * 86400,
     )
+
+
+async def frozen(found: Installation, m: Maintenance) -> str:
+    """Nothing at all while everything is stopped. While another maintenance closes up after a second fault, nothing
+    else is set in motion anywhere; only a run that has given up redundancy itself goes on, for its way back must not
+    take longer."""
+    if (stopped := await standstill(found.journal)) is not None:
+        return str(stopped)
+    if m.urgent or given_up(m):
+        return ""
+    for stream in await found.journal.streams():
+        other = await found.known.find(stream) if stream != m.id else None
+        if other is not None and other.open and other.urgent:
+            return f"{other.id} to be safe again: {other.closing_up}"
+    return ""
 
 
 def soak_of(found: Installation, m: Maintenance) -> float:

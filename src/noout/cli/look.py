@@ -131,18 +131,11 @@ def plan(
         return
     assert node is not None
 
-    async def live() -> tuple[Planned, Shut | None]:
-        async with opened(config) as found:
-            with working(f"looking at {node}"):
-                wanted = await found.resolve(node)
-                planned = await look_and_plan(found, wanted, consent or ())
-                return planned, shut_now(found, wanted, found.clock.now())
-
     closed: Shut | None = None
     if snapshot is not None:
         made = plan_from_snapshot(load_snapshot(snapshot), node, consent or ())
     else:
-        made, closed = wait(live())
+        made, closed = wait(_live(node, consent or [], config))
     if svg is not None:
         write_file(plan_svg(made.plan, made.touched()), svg)
     if as_json:
@@ -155,6 +148,15 @@ def plan(
             out.print(f"[yellow]▲[/] It cannot begin now: it waits for {escape(closed.why)}")
     if not made.plan.feasible:
         raise typer.Exit(3)
+
+
+async def _live(node: str, consent: list[str], config: Path | None) -> tuple[Planned, Shut | None]:
+    """The plan from the cluster itself, and why it could not begin at this moment."""
+    async with opened(config) as found:
+        with working(f"looking at {node}"):
+            wanted = await found.resolve(node)
+            planned = await look_and_plan(found, wanted, consent)
+            return planned, shut_now(found, wanted, found.clock.now())
 
 
 def status(
