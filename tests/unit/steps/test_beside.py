@@ -131,7 +131,7 @@ def test_after_its_limit_it_goes_on_one_at_a_time(flying: int):
     if flying:
         assert isinstance(decision, Hold), "not even a set-up beside another"
     else:
-        assert started(decision) [:1] == ["ams1/100"], "then 101 waits for it"
+        assert started(decision)[:1] == ["ams1/100"], "then 101 waits for it"
 
 
 def test_what_ceph_says_of_other_things_holds_nothing_back():
