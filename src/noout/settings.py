@@ -136,6 +136,8 @@ class PolicySettings(_Table):
     relocate_tag: str = "relocate-ok"
     shutdown_tag: str = "shutdown-ok"
     eject_tag: str = "eject-ok"
+    pin_tag: str = Field(default="pin-", min_length=1)
+    prefer_tag: str = Field(default="prefer-", min_length=1)
     tolerant_tag: str = "tolerant"
     eject_isos: str = Field(default="ask", pattern="^(ask|eject)$")
     lock_wait_s: float = Field(default=3600, ge=0)

@@ -162,6 +162,8 @@ def policy_of(settings: Settings) -> Policy:
         relocate_tag=chosen.relocate_tag,
         shutdown_tag=chosen.shutdown_tag,
         eject_tag=chosen.eject_tag,
+        pin_tag=chosen.pin_tag,
+        prefer_tag=chosen.prefer_tag,
         tolerant_tag=chosen.tolerant_tag,
         eject_isos=chosen.eject_isos,
         lock_wait_s=chosen.lock_wait_s,

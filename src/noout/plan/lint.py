@@ -114,6 +114,8 @@ def _each_move(
         yield from _drives(move, guest, policy)
         if move.target is not None:
             yield from _target(move, guest, nodes, state, leaving)
+            if not _pinned_there(guest, move.target, policy):
+                yield f"{move.guest} is pinned by its tags, and not to its target {move.target.name}"
     yield from _waits(moves)
 
 
@@ -151,6 +153,11 @@ def _drives(move: Move, guest: Guest, policy: Policy) -> Iterator[str]:
         yield f"{move.guest}: the plan takes out what is not an ISO of its node"
     if move.ejects and policy.eject_isos != "eject" and policy.eject_tag not in guest.tags:
         yield f"{move.guest} would lose its ISO for a while and nobody agreed to it"
+
+
+def _pinned_there(guest: Guest, target: NodeId, policy: Policy) -> bool:
+    pins = [tag for tag in guest.tags if tag.startswith(policy.pin_tag)]
+    return not pins or f"{policy.pin_tag}{target.name}".lower() in (tag.lower() for tag in pins)
 
 
 def _target(

@@ -181,7 +181,7 @@ def _draft(
     here = sorted((g for g in state.guests_on(node) if g.id not in torn), key=lambda g: g.id)
     outs = [own.way_out(guest, state, policy) for guest in here]
     task = _task(state, node, policy, limits, outs)
-    units = Units(state, filter := Filter(state, node, avoid), policy, prefer)
+    units = Units(state, filter := Filter(state, node, avoid, policy), policy, prefer)
     choice = choose_targets(outs, units, limits, balance=balance)
     stopped = tuple(u for u in choice.left_over if all(may_be_shut_down(g, policy) for g in u.guests))
     stuck = tuple(u for u in choice.left_over if u not in stopped)

@@ -41,6 +41,8 @@ class Policy:
     relocate_tag: str = "relocate-ok"
     shutdown_tag: str = "shutdown-ok"
     eject_tag: str = "eject-ok"
+    pin_tag: str = "pin-"  # before a node's name: planned moves take the guest there, or to others so named, only
+    prefer_tag: str = "prefer-"  # before a node's name: there rather than elsewhere
     tolerant_tag: str = "tolerant"  # its owner minds a pause least: it comes home before all others
     eject_isos: str = "ask"  # "eject": any local ISO may be taken out of its drive and put back afterwards
     lock_wait_s: float = 3600.0  # how long a guest's passing lock (a backup) is waited for

@@ -117,7 +117,7 @@ class Shortage:
         state = state or self.units.state
         policy = replace(self.policy, restarts=min(self.policy.restarts, _RESTARTS))
         old = self.units.filter
-        units = Units(state, Filter(state, old.leaving, old.avoid), policy, self.units.prefer)
+        units = Units(state, Filter(state, old.leaving, old.avoid, policy), policy, self.units.prefer)
         if lift is not None:
             units = _Lifted(units, unit.key, lift)
         again = choose_targets(self.outs, units, limits or self.limits, improve=False)

@@ -9,6 +9,9 @@ from types import MappingProxyType
 from noout.domain.cluster import Affinity, ClusterState, Guest, GuestId, GuestKind, Node, NodeId, Rule, Storage
 from noout.domain.maintenance import MoveKind
 from noout.plan.cpus import why_not_there
+from noout.plan.policy import Policy
+
+DEFAULT = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,14 @@ class Filter:
     """Answers for one cluster and one node to be emptied."""
 
     def __init__(
-        self, state: ClusterState, leaving: NodeId, avoid: Mapping[GuestId, frozenset[NodeId]] = MappingProxyType({})
+        self,
+        state: ClusterState,
+        leaving: NodeId,
+        avoid: Mapping[GuestId, frozenset[NodeId]] = MappingProxyType({}),
+        policy: Policy = DEFAULT,
     ) -> None:
         self.leaving = leaving
+        self.policy = policy
         self.avoid = avoid
         self.nodes = [node for node in state.nodes if node.id != leaving]
         self.by_id = {node.id: node for node in state.nodes}
@@ -87,7 +95,14 @@ class Filter:
             guest.cpu_flags,
             guest.ha is not None and guest.ha.failback,
             tuple(rule.name for rule in self.rules.get(guest.id, ())) if self.rules else (),
+            self._named(guest, self.policy.pin_tag),
+            self._named(guest, self.policy.prefer_tag),
         )
+
+    @staticmethod
+    def _named(guest: Guest, prefix: str) -> frozenset[str]:
+        """The nodes that the guest's tags name after this prefix; PVE writes tags in lower case."""
+        return frozenset(tag.removeprefix(prefix) for tag in guest.tags if tag.startswith(prefix))
 
     def _of(self, guest: Guest, kind: MoveKind) -> Targets:
         allowed: dict[NodeId, str | None] = {}
@@ -106,6 +121,8 @@ class Filter:
                 refused[node.id] = reason
         liked = [dict(r.nodes) for r in self.rules.get(guest.id, []) if not r.strict]
         preferred = frozenset(n for n in allowed if all(n.name in classes for classes in liked))
+        wished = self._named(guest, self.policy.prefer_tag)
+        preferred = frozenset(n for n in preferred if n.name.lower() in wished) or preferred
         quiet = preferred  # HA's settings stay as they are
         if guest.ha is not None and guest.id in self.rules:
             quiet = frozenset(n for n in preferred if not self.fetched_back(guest, n))
@@ -175,6 +192,10 @@ class Filter:
             classes = dict(rule.nodes)
             if rule.strict and node.id.name not in classes:
                 return f"is excluded by rule {rule.name}"
+        pins = self._named(guest, self.policy.pin_tag)
+        if pins and node.id.name.lower() not in pins:
+            tags = ", ".join(f"{self.policy.pin_tag}{pin}" for pin in sorted(pins))
+            return f"is excluded by the guest's {tags}"
         return None
 
     def fetched_back(self, guest: Guest, node: NodeId) -> bool:
