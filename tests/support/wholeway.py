@@ -19,6 +19,7 @@ from noout.domain.hardware import HardwareState, Power
 from noout.domain.journal import Event, Kind, Message, MessageKind
 from noout.domain.maintenance import Maintenance, Mode, Observation, Plan
 from noout.domain.workorder import Location, WorkOrder
+from noout.ports import Description
 from noout.run.advance import advance
 from noout.run.context import Answer, Context
 from noout.run.fold import fold
@@ -66,6 +67,7 @@ class Pve:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self.description = Description("the oldest of the three")
 
     async def observe(self) -> ClusterState:
         nodes = tuple(
@@ -94,6 +96,13 @@ class Pve:
 
     async def task(self, upid: str) -> Task:
         return Task(upid, self.machine.node.name, "srv", "", False, "OK")
+
+    async def describe(self, node: NodeId) -> Description:
+        return self.description
+
+    async def set_description(self, node: NodeId, text: str, digest: str) -> None:
+        assert digest == self.description.digest
+        self.description = Description(text, str(int(digest or "0") + 1))
 
 
 class Board:
