@@ -8,9 +8,10 @@ from __future__ import annotations
 from noout.domain.cluster import GuestId
 from noout.domain.hardware import Power
 from noout.domain.maintenance import Maintenance, Observation
+from noout.domain.reasons import Caution
 from noout.steps import actions, checks
 from noout.steps.effects import has_flag
-from noout.steps.step import Decision, Hold, attempt, blocked, is_pending, owns, waited_s
+from noout.steps.step import Decision, Hold, attempt, blocked, is_pending, owns, waited_s, warn_once
 
 BOOT_S_MAX = 1200.0
 DAEMON_S_MAX = 180.0  # a daemon that the boot should have started is started by us after this long
@@ -99,7 +100,15 @@ def release_data(step: str, m: Maintenance, seen: Observation) -> Decision | Non
     if owns(m, "cluster-noout"):
         action = actions.cluster_noout(step, m.node.cluster, False)
         return attempt(m, seen, action, code="ceph.flag", remedy="release it by hand, then resume")
-    return None
+    if "noout" in seen.ceph.flags:
+        return note_foreign(m, "noout", "the whole cluster")
+    return note_foreign(m, "noout", host) if has_flag(seen, host, "noout") else None
+
+
+def note_foreign(m: Maintenance, flag: str, where: str) -> Decision | None:
+    """Said once: we neither own it nor will clear it."""
+    said = f"{flag} is set for {where}, not by this maintenance: it will stay set"
+    return warn_once(m, Caution(f"ceph.foreign-{flag}", where, said, "find out who set it; it is theirs to clear"))
 
 
 def _osds_back(step: str, m: Maintenance, seen: Observation, host: str) -> Decision | None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from noout.domain.cluster import NodeId
-from noout.domain.errors import Broken
+from noout.domain.errors import Broken, Refused
 from noout.domain.hardware import Power
 from noout.domain.maintenance import Action, Maintenance, Observation, Pending
 from noout.ports import CephCluster
@@ -18,7 +18,7 @@ from noout.steps import guest_effects as guests
 from noout.steps import media
 from noout.steps import setting_effects as settings
 from noout.steps.site import Site
-from noout.steps.step import Verdict, Verified, within
+from noout.steps.step import Failed, Verdict, Verified, within
 
 Do = Callable[[Action, Observation, Site], Awaitable[str | None]]
 Look = Callable[[Pending, Maintenance, Observation], Verdict]
@@ -44,7 +44,11 @@ def _ceph(site: Site) -> CephCluster:
 
 
 async def _set_flag(action: Action, seen: Observation, site: Site) -> None:
-    await _ceph(site).set_host_flags(action.subject, frozenset({str(action.args["flag"])}))
+    """Looked at once more: Ceph does not tell who set a flag, and what others have set meanwhile must stay theirs."""
+    flag, host = str(action.args["flag"]), action.subject
+    if flag in (await _ceph(site).observe()).host_flags.get(host, frozenset()):
+        raise Refused(f"somebody else has just set {flag} for host {host}: it serves, and is theirs to clear")
+    await _ceph(site).set_host_flags(host, frozenset({flag}))
 
 
 async def _unset_flag(action: Action, seen: Observation, site: Site) -> None:
@@ -66,11 +70,22 @@ def _flag_is_unset(pending: Pending, m: Maintenance, seen: Observation) -> Verdi
     flag = str(pending.action.args["flag"])
     if seen.ceph is not None and not has_flag(seen, pending.action.subject, flag):
         return Verified({"read_back": f"host {pending.action.subject} has no flag {flag}"})
-    return within(30, pending, seen, f"{flag} still shows in the OSD map")
+    return _given_back(pending, seen, flag)
+
+
+def _given_back(pending: Pending, seen: Observation, flag: str) -> Verdict:
+    """A flag that still shows. Where Ceph said that it cleared ours, it is another's by now, and not ours to clear."""
+    verdict = within(30, pending, seen, f"{flag} still shows in the OSD map")
+    cleared = pending.started and not pending.unknown
+    if isinstance(verdict, Failed) and cleared and seen.ceph is not None:
+        return Verified({"read_back": f"Ceph cleared {flag}; somebody else has set it since"})
+    return verdict
 
 
 def _set_cluster_noout(on: bool) -> Do:
     async def do(action: Action, seen: Observation, site: Site) -> None:
+        if on and "noout" in (await _ceph(site).observe()).flags:
+            raise Refused("somebody else has just set noout for the whole cluster: it serves, and is theirs to clear")
         await site.hypervisor.set_cluster_noout(on)
 
     return do
@@ -80,7 +95,11 @@ def _cluster_noout(on: bool) -> Look:
     def look(pending: Pending, m: Maintenance, seen: Observation) -> Verdict:
         if seen.ceph is not None and ("noout" in seen.ceph.flags) is on:
             return Verified({"read_back": f"the OSD map has {'' if on else 'no '}noout"})
-        return within(30, pending, seen, f"noout {'does not show' if on else 'still shows'} in the OSD map")
+        return (
+            within(30, pending, seen, "noout does not show in the OSD map")
+            if on
+            else _given_back(pending, seen, "noout")
+        )
 
     return look
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from noout.domain.maintenance import Maintenance, MoveKind, Observation
 from noout.domain.reasons import Blocker, Caution
 from noout.steps import actions, checks, cordon
-from noout.steps.bring_back import keep_held, release_data, start_again
+from noout.steps.bring_back import keep_held, note_foreign, release_data, start_again
 from noout.steps.effects import Reconciler, has_flag
 from noout.steps.rules import RULES, Rules
 from noout.steps.step import (
@@ -130,7 +130,7 @@ class HoldData(Reconciler):
         if not (refused and self.rules.cluster_noout) or seen.ceph is None:
             return self._flag(m, seen, "noout", host)
         if "noout" in seen.ceph.flags and not owns(m, "cluster-noout"):
-            return _note_foreign(m, "noout", "the whole cluster")
+            return note_foreign(m, "noout", "the whole cluster")
         if "noout" not in seen.ceph.flags:
             action = actions.cluster_noout(self.name, m.node.cluster, True)
             return attempt(m, seen, action, code="ceph.flag", remedy="see `ceph health detail`, then resume")
@@ -159,8 +159,8 @@ class HoldData(Reconciler):
         if not has_flag(seen, host, flag):
             return attempt(m, seen, action, code="ceph.flag", remedy="see `ceph health detail`, then resume")
         if not owns(m, flag, host):
-            return _note_foreign(m, flag, host)
-        return _note_foreign(m, flag, "the whole cluster") if seen.ceph and flag in seen.ceph.flags else None
+            return note_foreign(m, flag, host)
+        return note_foreign(m, flag, "the whole cluster") if seen.ceph and flag in seen.ceph.flags else None
 
     def _stop(self, m: Maintenance, seen: Observation, name: str, running: bool) -> Decision | None:
         action = actions.service(self.name, m.node, "stop", name)
@@ -185,9 +185,3 @@ class HoldData(Reconciler):
             or cordon.wake_again(self.name, m, seen)
             or Finished()
         )
-
-
-def _note_foreign(m: Maintenance, flag: str, where: str) -> Decision | None:
-    """Said once: we neither own it nor will clear it."""
-    said = f"{flag} was already set for {where}, not by this maintenance: it will stay set"
-    return warn_once(m, Caution(f"ceph.foreign-{flag}", where, said, "find out who set it; it is theirs to clear"))
