@@ -211,10 +211,7 @@ def other_osd_dies(stage: Stage, rng: Random) -> End | None:
     ceph = stage.cluster.ceph
     assert ceph is not None
     osd = rng.choice(sorted(o.id for o in ceph.osds.values() if o.host != NODE.name and o.running))
-    stage.laws.advance()
-    stage.promises.redundancy_lost_by_fault()
-    stage.laws.daemon_stop(stage.cluster, f"osd.{osd}")
-    return lambda: stage.laws.daemon_start(stage.cluster, f"osd.{osd}")
+    return _daemon_dies(stage, f"osd.{osd}")
 
 
 @trouble
@@ -222,10 +219,14 @@ def other_mon_dies(stage: Stage, rng: Random) -> End | None:
     ceph = stage.cluster.ceph
     assert ceph is not None
     mon = rng.choice(sorted(name for name in ceph.mons if name != NODE.name))
+    return _daemon_dies(stage, f"mon.{mon}")
+
+
+def _daemon_dies(stage: Stage, name: str) -> End:
     stage.laws.advance()
     stage.promises.redundancy_lost_by_fault()
-    stage.laws.daemon_stop(stage.cluster, f"mon.{mon}")
-    return lambda: stage.laws.daemon_start(stage.cluster, f"mon.{mon}")
+    stage.laws.daemon_stop(stage.cluster, name)
+    return lambda: stage.laws.daemon_start(stage.cluster, name)
 
 
 @trouble

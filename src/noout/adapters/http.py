@@ -7,6 +7,7 @@ redirects, no environment.
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,14 @@ class Answer:
     reason: str
     headers: Mapping[str, str]  # keys in lower case
     body: bytes
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object in the body; empty where it is none."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True)

@@ -198,12 +198,6 @@ class FieldWork:
         return await self.post(visit.maintenance, message)
 
 
-async def issue_link(field: FieldWork, base_url: str, maintenance: str, technician: str = "technician") -> str:
-    """A new link as the address to open on the phone."""
-    token, _ = await field.make_link(maintenance, technician)
-    return f"{base_url.rstrip('/')}/w/{token}"
-
-
 def same_serial(read: str, known: str, node: str) -> str:
     """The node's serial when what was read is it (spaces, dashes and case aside); what was read when none is known.
 

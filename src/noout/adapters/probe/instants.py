@@ -6,10 +6,8 @@ prober says nothing about gives no sample.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from noout.adapters.http import AnswerLost, Channel, NotSent, Server
 from noout.domain.errors import Broken, Retryable
@@ -52,7 +50,7 @@ class InstantProber:
             answer = await self._channel.ask("POST", "/probe", json=body)
         except (NotSent, AnswerLost) as error:
             raise Retryable(f"the prober at {address} does not answer: {error}") from error
-        document = _document(answer.body)
+        document = answer.document()
         if answer.status != 200 or not isinstance(document.get("answers"), dict):
             told = document.get("error") or f"{answer.status} {answer.reason}"
             raise Broken(f"the prober at {address} refused: {told}", remedy="check [probes]")
@@ -74,11 +72,3 @@ def _instants(since: datetime, until: datetime, every_s: float) -> list[float]:
 
 def _parts(items: Sequence[float], size: int) -> Iterator[Sequence[float]]:
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -61,7 +60,7 @@ class RemoteProber:
         except (NotSent, AnswerLost) as error:
             raise Retryable(f"the vantage point {self.name} does not answer: {error}") from error
         received = self._clock.now()
-        told = _document(answer.body)
+        told = answer.document()
         if answer.status != 200 or told.get("format") != "noout.samples":
             said = told.get("error") or f"{answer.status} {answer.reason}"
             raise Broken(f"the vantage point {self.name} refused: {said}", remedy=f"check [probes.vantage.{self.name}]")
@@ -122,11 +121,3 @@ def _whole(at: datetime) -> datetime:
 
 def _ceil_ms(seconds: float) -> float:
     return -(-timedelta(seconds=seconds) // MS) / 1000
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
