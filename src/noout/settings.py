@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from noout.domain.cluster import GuestId
 from noout.domain.errors import UsageError
 from noout.domain.hardware import Urgency
+from noout.settings_keeping import HeartbeatSettings, JournalSettings
 from noout.settings_kinds import (
     AlertSettings,
     BmcUrl,
@@ -198,6 +199,7 @@ class ServeSettings(_Table):
 
 class StoreSettings(_Table):
     url: str = "sqlite:///noout.db"
+    takeover_s: float = Field(default=15, ge=2, le=600)  # several processes: the longest a dead one's runs stand still
 
 
 class PageSettings(_Table):
@@ -216,6 +218,8 @@ class Settings(_Table):
     serve: ServeSettings = ServeSettings()
     store: StoreSettings = StoreSettings()
     page: PageSettings = PageSettings()
+    journal: JournalSettings = JournalSettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
     path: Path = Field(default=Path("noout.toml"), exclude=True)
 
     def file(self, path: Path) -> Path:

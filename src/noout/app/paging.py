@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 
 from noout.app.compose import Installation
+from noout.app.running import hand_over
 from noout.domain.maintenance import Maintenance
 
 log = logging.getLogger(__name__)
@@ -28,17 +28,5 @@ async def wake(found: Installation, why: str, *, maintenance: str, node: str, cl
     document = {"format": "noout.page", "version": 1, "maintenance": maintenance, "node": node, "why": why}
     if cluster:
         document["cluster"] = cluster
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-        )
-        try:
-            async with asyncio.timeout(PAGE_S_MAX):
-                _, said = await process.communicate(json.dumps(document).encode())
-        finally:
-            if process.returncode is None:
-                process.kill()
-        if process.returncode:
-            log.error("the page command ended with %s: %s", process.returncode, said.decode(errors="replace").strip())
-    except (OSError, TimeoutError) as error:
-        log.error("the page command failed: %s", error)
+    if failed := await hand_over(argv, json.dumps(document), PAGE_S_MAX):
+        log.error("the page command failed: %s", failed)

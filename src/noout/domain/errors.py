@@ -9,7 +9,8 @@
     ├── Retryable         nothing was done, or only reading: asking again is safe           exit 1
     ├── UnknownOutcome    an effect was asked for and the answer never came: look first     exit 4
     ├── Broken            it will not work until somebody mends something                   exit 1
-    │   └── Untrusted     the certificate or host key is not the pinned one; nothing sent   exit 1
+    │   ├── Untrusted     the certificate or host key is not the pinned one; nothing sent   exit 1
+    │   └── StoreBroken   noout's own database cannot be used: nothing is begun until then  exit 1
     └── Superseded        somebody else wrote to this journal stream first                  (fences a zombie)
 
 Each carries one sentence for a person and a remedy; ``str(error)`` is fit to print.
@@ -62,6 +63,10 @@ class Broken(NooutError):
 
 
 class Untrusted(Broken):
+    pass
+
+
+class StoreBroken(Broken):
     pass
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from noout.domain.maintenance import Json
 
 GENESIS = "0" * 64
+ERASED = "text.erased"  # in any stream: {"reads": {"12": digest of how event 12 reads since}}
 
 
 class Kind(StrEnum):
@@ -69,15 +70,55 @@ def digest(previous: str, stream: str, seq: int, at: datetime, kind: str, data: 
 
 def chain_error(events: Iterable[Event]) -> str | None:
     """None when the events (one stream, from seq 1) form an unbroken chain, else a sentence naming the first break."""
-    previous = GENESIS
-    for expected, event in enumerate(events, start=1):
-        if event.seq != expected:
-            return f"{event.stream}: event {expected} is missing (found {event.seq})"
-        wanted = digest(previous, event.stream, event.seq, event.at, event.kind, event.data, event.actor)
-        if wanted != event.digest:
-            return f"{event.stream}: event {event.seq} ({event.kind}) was changed after it was written"
-        previous = event.digest
-    return None
+    chain = Chain()
+    for event in events:
+        if (error := chain.add(event)) is not None:
+            return error
+    return chain.error
+
+
+@dataclass(slots=True)
+class Chain:
+    """One stream's events from seq 1, checked one after the other as they are added.
+
+    An event whose text was erased keeps its digest, and its place; a later event says how it reads since. So whether
+    an event was changed is known at the end only: ``error``.
+    """
+
+    events: int = 0
+    head: str = GENESIS
+    _changed: dict[int, tuple[str, str]] = field(default_factory=dict)  # seq -> how it reads, what to say of it
+    _erased: dict[int, str] = field(default_factory=dict)
+
+    def add(self, event: Event) -> str | None:
+        """A sentence when this event cannot be the next one."""
+        if event.seq != self.events + 1:
+            return self.error or f"{event.stream}: event {self.events + 1} is missing (found {event.seq})"
+        if event.digest != digest(self.head, event.stream, event.seq, event.at, event.kind, event.data, event.actor):
+            said = f"{event.stream}: event {event.seq} ({event.kind}) was changed after it was written"
+            self._changed[event.seq] = reading(event), said
+        self._erased |= reads_since(event)
+        self.events, self.head = event.seq, event.digest
+        return None
+
+    @property
+    def error(self) -> str | None:
+        """The first event that was changed, in a sentence."""
+        changed = self._changed.items()
+        return next((said for seq, (reads, said) in changed if self._erased.get(seq) != reads), None)
+
+
+def reading(event: Event) -> str:
+    """The digest of how an event reads now, whatever comes before it."""
+    return digest(GENESIS, event.stream, event.seq, event.at, event.kind, event.data, event.actor)
+
+
+def reads_since(event: Event) -> dict[int, str]:
+    """Of an event that tells of an erasure: the events before it that read differently since, and how."""
+    told = event.data.get("reads") if event.kind == ERASED else None
+    if not isinstance(told, Mapping):
+        return {}
+    return {int(seq): str(how) for seq, how in told.items() if seq.isdecimal() and int(seq) < event.seq}
 
 
 EXTEND_H_MAX = 24.0  # the longest a hold can be extended at once
