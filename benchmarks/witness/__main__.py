@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import statistics
@@ -78,6 +79,7 @@ def run(asked: argparse.Namespace) -> tuple[str, bool]:
     """The tables, and whether every figure that is promised was kept."""
     with site(CALM, MOVING) as found:
         calm_only = Site(found.process, found.calm, [])
+        gc.freeze()  # as every command of noout begins
         alone, _ = asyncio.run(observed(calm_only, asked.seconds, None))
         moving, kept = asyncio.run(observed(found, asked.seconds, SILENCE_S))
         made, besides = trials(found, moving, kept)

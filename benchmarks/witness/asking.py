@@ -19,6 +19,7 @@ from noout.adapters.probe import DirectProber
 from noout.domain.cluster import GuestId
 from noout.domain.impact import Experience, Interruption, Sample, Service
 from noout.witness.ledger import experience
+from noout.witness.packing import pack, unpack
 
 CALM_EVERY_S, MOVING_EVERY_S = 1.0, 0.1
 SLICE_S = 5.0
@@ -101,13 +102,18 @@ async def watch(found: Site, seconds: float) -> Watched:
     prober = DirectProber(clock)
 
     async def ask(services: Sequence[Service], every_s: float) -> list[Sample]:
-        samples: list[Sample] = []
-        at = since
+        kept: list[bytes] = []  # packed at once and in a thread, as by noout's store
+        at, before = since, None
         while services and at < until:
             then = min(until, at + timedelta(seconds=SLICE_S))
-            samples += await prober.collect(services, at, then, every_s)
-            at = then
-        return samples
+            slice_ = asyncio.create_task(prober.collect(services, at, then, every_s))
+            if before is not None:
+                kept.append(await asyncio.to_thread(pack, await before))
+            await clock.sleep((then - clock.now()).total_seconds())
+            at, before = then, slice_  # its last answers may come later: the next one asks meanwhile
+        if before is not None:
+            kept.append(await asyncio.to_thread(pack, await before))
+        return [sample for each in kept for sample in unpack(each)]
 
     began, cpu = time.monotonic(), time.process_time()
     since = clock.now()

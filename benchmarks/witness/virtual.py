@@ -15,7 +15,9 @@ HOURS = 24
 SECONDS = HOURS * 3600
 START = datetime(2026, 11, 17, tzinfo=UTC)
 APART_S = 2
-OUTAGE_S = 5  # planted once in each service, so that finding nothing proves something
+# Planted once in each service, so that finding nothing proves something; at a time when somebody looked: what fell into
+# the prober's own trouble would be a gap, and is counted as not measured.
+OUTAGE_S = 5
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,22 @@ def stretches(rng: random.Random, count: int, longest_s: int) -> set[int]:
     return found
 
 
-def one_place(rng: random.Random, guest: GuestId, outage: range) -> Iterator[Sample]:
+def planted(rng: random.Random, blind: set[int]) -> range:
+    """An outage, whose seconds and the two beside them are none of the ``blind`` ones."""
+    while True:
+        since = rng.randrange(3600, SECONDS - 3600)
+        if not blind & set(range(since - APART_S, since + OUTAGE_S + APART_S)):
+            return range(since, since + OUTAGE_S)
+
+
+def one_place(rng: random.Random, guest: GuestId) -> tuple[range, Iterator[Sample]]:
     """It was down, it was busy (its questions late, their answers lost to it), it left single questions out."""
     down, busy = stretches(rng, 20, 600), stretches(rng, 60, 120)
+    outage = planted(rng, down | busy)
+    return outage, _one(rng, guest, outage, down, busy)
+
+
+def _one(rng: random.Random, guest: GuestId, outage: range, down: set[int], busy: set[int]) -> Iterator[Sample]:
     for second in range(1, SECONDS):
         if second in down or rng.random() < 0.001:
             continue
@@ -50,11 +65,16 @@ def one_place(rng: random.Random, guest: GuestId, outage: range) -> Iterator[Sam
         yield Sample(guest, START + timedelta(seconds=second, microseconds=rng.randrange(40_000)), ok, lag_s)
 
 
-def two_places(rng: random.Random, guest: GuestId, outage: range) -> Iterator[Sample]:
+def two_places(rng: random.Random, guest: GuestId) -> tuple[range, Iterator[Sample]]:
     """Each has its own line, which is cut now and then: then it gets no answer from anybody, in time."""
     cut = {"here": stretches(rng, 30, 300), "there": stretches(rng, 30, 300)}
     # Both lines cut at once, or one just after the other, cannot be told from a service that is silent.
     cut["there"] -= {second + aside for second in cut["here"] for aside in range(-APART_S, APART_S + 1)}
+    outage = planted(rng, cut["here"] | cut["there"])
+    return outage, _two(rng, guest, outage, cut)
+
+
+def _two(rng: random.Random, guest: GuestId, outage: range, cut: dict[str, set[int]]) -> Iterator[Sample]:
     for second in range(1, SECONDS):
         for vantage, seconds in cut.items():
             ok = second not in outage and second not in seconds
@@ -69,14 +89,13 @@ def judged(name: str, services: int) -> Told:
     for number in range(services):
         rng = random.Random(f"{name} {number}")
         guest = GuestId("ams1", 100 + number)
-        since = rng.randrange(3600, SECONDS - 3600)
-        outage = range(since, since + OUTAGE_S)
-        asked = list((one_place if name == "one place" else two_places)(rng, guest, outage))
+        outage, samples_of = (one_place if name == "one place" else two_places)(rng, guest)
+        asked = list(samples_of)
         until = START + timedelta(seconds=SECONDS)
         account = experience(Service(guest, "web", "tcp:443"), asked, START, until, 1.0, ())
         samples += len(asked)
         disputed += len(account.disputed)
-        first, last = START + timedelta(seconds=since), START + timedelta(seconds=since + OUTAGE_S)
+        first, last = START + timedelta(seconds=outage.start), START + timedelta(seconds=outage.stop)
         for gap in account.interruptions:
             if gap.last_good < last and (gap.next_good is None or gap.next_good > first):
                 found += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import getpass
 import json
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -58,8 +59,15 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
-def wait(work: Coroutine[Any, Any, T]) -> T:
-    """Run one command's work to its end."""
+def wait(work: Coroutine[Any, Any, T], *, lasting: bool = False) -> T:
+    """Run one command's work to its end.
+
+    ``lasting``: for days perhaps. What was imported by now stays then, and the collector need not look through it again
+    and again, which would keep every probe waiting for a tenth of a second.
+    """
+    if lasting:
+        gc.collect()
+        gc.freeze()
     return asyncio.run(work)
 
 

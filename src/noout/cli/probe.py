@@ -55,7 +55,7 @@ def probe(
             out.print(f"asking for whoever has the token, at {listen}. Stop with Ctrl-C.")
             await uvicorn.Server(settings).serve()
 
-    wait(work())
+    wait(work(), lasting=True)
 
 
 def _place(listen: str) -> tuple[str, int]:

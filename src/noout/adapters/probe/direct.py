@@ -61,30 +61,39 @@ class _Asked:
             self.round.settle(self, verdict)
 
 
-class _Place:
-    """One service with the address that is asked; times in microseconds."""
+class _Known:
+    """One service with the address that is asked: what stays from one stretch to the next."""
 
-    __slots__ = ("every_us", "phase_us", "question", "service", "usual_s")
+    __slots__ = ("question", "service", "share", "usual_s")
 
-    def __init__(self, service: Service, question: Question, every_us: int) -> None:
-        self.service, self.question, self.every_us = service, question, every_us
-        share = zlib.crc32(f"{service.guest} {service.probe}".encode()) / 2**32
-        self.phase_us = int(share * every_us) // MS_US * MS_US
+    def __init__(self, service: Service, question: Question) -> None:
+        self.service, self.question = service, question
+        self.share = zlib.crc32(f"{service.guest} {service.probe}".encode()) / 2**32
         self.usual_s: float | None = None
+
+    def learn(self, took_s: float) -> None:
+        """What is usual follows slowly: one pause makes no slow service, an answer that is always slow soon does."""
+        usual_s = took_s if self.usual_s is None else self.usual_s
+        self.usual_s = 0.8 * usual_s + 0.2 * min(took_s, 2 * usual_s + LEARNT_S)
+
+
+class _Place:
+    """One service on its grid of times; all of them in microseconds."""
+
+    __slots__ = ("every_us", "known", "phase_us")
+
+    def __init__(self, known: _Known, every_us: int) -> None:
+        self.known, self.every_us = known, every_us
+        self.phase_us = int(known.share * every_us) // MS_US * MS_US
 
     def first_after(self, us: int) -> int:
         return self.phase_us + ((us - self.phase_us) // self.every_us + 1) * self.every_us
 
     def patience_s(self, timeout_s: float) -> float:
         """How long after a question an answer still is one."""
-        if self.usual_s is None:
+        if self.known.usual_s is None:
             return timeout_s
-        return min(timeout_s, max(self.every_us / US / 2, PATIENCE * self.usual_s + PATIENCE_S))
-
-    def learn(self, took_s: float) -> None:
-        """What is usual follows slowly: one pause makes no slow service, an answer that is always slow soon does."""
-        usual_s = took_s if self.usual_s is None else self.usual_s
-        self.usual_s = 0.8 * usual_s + 0.2 * min(took_s, 2 * usual_s + LEARNT_S)
+        return min(timeout_s, max(self.every_us / US / 2, PATIENCE * self.known.usual_s + PATIENCE_S))
 
 
 class DirectProber:
@@ -113,7 +122,7 @@ class DirectProber:
         self.guard = Guard(self.limits)
         self.rounds: list[_Round] = []
         self.under_way: deque[_Asked] = deque()  # oldest first; the settled ones among them are passed over
-        self.usual_s: dict[tuple[Service, str], float] = {}
+        self.known: dict[Service, _Known] = {}
         self.beat = Beat(self._beaten)
         self._addresses = Addresses()
         self._told: set[str] = set()
@@ -142,11 +151,11 @@ class DirectProber:
         self._addresses.close()
 
     def ask(self, asked: _Asked) -> Cancel:
-        question, loop = asked.place.question, asyncio.get_running_loop()
+        question, loop = asked.place.known.question, asyncio.get_running_loop()
         if question.ask in (Ask.TCP, Ask.HTTP):
             return Dial(loop, question, asked.settle, self.agent).start()
         if question.ask is Ask.HELD:
-            self.kept.ask(asked.place.service.guest, question, asked.settle)
+            self.kept.ask(asked.place.known.service.guest, question, asked.settle)
             return nothing
         if question.ask is Ask.HTTPS:
             return self.https.start(question, asked.settle)
@@ -168,20 +177,12 @@ class DirectProber:
     async def _places(self, services: Sequence[Service], every_s: float) -> list[_Place]:
         asked = [(service, question) for service in services if (question := self._question(service)) is not None]
         await self._addresses.prepare({question.host for _, question in asked})
-        found: list[tuple[Service, Question]] = []
-        for service, question in asked:
-            address = self._addresses.of(question.host)
-            if address is None:
-                continue
-            if self.only and not usable([address], self.only, everywhere=True):
-                self._tell(f"{service.guest} ({service.name}) is not measured: {address} may not be asked from here")
-            else:
-                found.append((service, replace(question, host=address)))
+        found = [known for service, question in asked if (known := self._known(service, question)) is not None]
         others: defaultdict[str, float] = defaultdict(float)
         for round_ in self.rounds:
             for host, rate in round_.rates():
                 others[host] += rate
-        hosts = [question.host for _, question in found]
+        hosts = [known.question.host for known in found]
         factors = stretches(hosts, every_s, self.limits, others)
         slowest = max(factors.values(), default=1.0)
         if slowest > 1:
@@ -189,13 +190,20 @@ class DirectProber:
                 f"{len(found)} services each {every_s:g} s are more questions than the limits allow ([probes] per_s, "
                 f"per_host_per_s): they are asked up to {slowest:.1f} times less often"
             )
-        places = []
-        for service, question in found:
-            every_us = math.ceil(every_s * factors[question.host] * US / MS_US) * MS_US
-            place = _Place(service, question, max(MS_US, every_us))
-            place.usual_s = self.usual_s.get((service, question.host))
-            places.append(place)
-        return places
+        every_us = {host: max(MS_US, math.ceil(every_s * by * US / MS_US) * MS_US) for host, by in factors.items()}
+        return [_Place(known, every_us[known.question.host]) for known in found]
+
+    def _known(self, service: Service, question: Question) -> _Known | None:
+        """The service with the address that its name has now; None when that is unknown, or may not be asked."""
+        address = self._addresses.of(question.host)
+        known = self.known.get(service)
+        if address is None or (known is not None and known.question.host == address):
+            return known if address is not None else None
+        if self.only and not usable([address], self.only, everywhere=True):
+            self._tell(f"{service.guest} ({service.name}) is not measured: {address} may not be asked from here")
+            return None
+        self.known[service] = _Known(service, replace(question, host=address))
+        return self.known[service]
 
     def _question(self, service: Service) -> Question | None:
         """What can be asked of a service from here; why not is said once."""
@@ -234,7 +242,7 @@ class _Round:
     def rates(self) -> Iterator[tuple[str, float]]:
         """What is still being asked: address, questions a second."""
         if self.asking:
-            yield from ((place.question.host, US / place.every_us) for place in self.places)
+            yield from ((place.known.question.host, US / place.every_us) for place in self.places)
 
     async def run(self, since_us: int, until_us: int) -> None:
         clock = self.prober.clock
@@ -256,7 +264,7 @@ class _Round:
 
     def _ask(self, place: _Place, due_us: int, now_us: int) -> None:
         prober, now = self.prober, asyncio.get_running_loop().time()
-        if now_us - due_us >= place.every_us or not prober.guard.lets(place.question.host, now):
+        if now_us - due_us >= place.every_us or not prober.guard.lets(place.known.question.host, now):
             return
         at_us = -(-now_us // MS_US) * MS_US  # to the millisecond, never earlier than it was: lateness is not hidden
         asked = _Asked(self, place, due_us, at_us, now, prober.beat.late_s())
@@ -267,26 +275,25 @@ class _Round:
     def settle(self, asked: _Asked, verdict: bool | None) -> None:
         asked.settled = True
         self.mine.discard(asked)
-        place = asked.place
+        place, known = asked.place, asked.place.known
         lag_us = asked.at_us - asked.due_us
         late_s = self.prober.beat.late_s() - asked.late_s  # while it waited for the answer
         answered_us: int | None = None
-        if verdict and not place.question.held:
+        if verdict and not known.question.held:
             took_s = max(0.0, asyncio.get_running_loop().time() - asked.since - late_s)
             verdict = took_s <= place.patience_s(self.prober.timeout_s)
             if not verdict:  # too late to be good, and yet the service is back from here on
                 answered_us = -(-_us(self.prober.clock.now()) // MS_US) * MS_US
-            place.learn(took_s)
-            self.prober.usual_s[place.service, place.question.host] = place.usual_s or took_s
+            known.learn(took_s)
         waited_us = max(0, math.ceil(late_s * US / MS_US) * MS_US)
-        if verdict is False and not place.question.held:
+        if verdict is False and not known.question.held:
             lag_us = max(lag_us, waited_us)
         if verdict is not None:
             at = _EPOCH + timedelta(microseconds=asked.at_us)
-            self.samples.append(Sample(place.service.guest, at, verdict, lag_us / US, held=place.question.held))
+            self.samples.append(Sample(known.service.guest, at, verdict, lag_us / US, held=known.question.held))
         if answered_us is not None:
             back = _EPOCH + timedelta(microseconds=answered_us)
-            self.samples.append(Sample(place.service.guest, back, True, waited_us / US))
+            self.samples.append(Sample(known.service.guest, back, True, waited_us / US))
         if not self.asking and not self.mine:
             self.all_in.set()
 
