@@ -71,6 +71,12 @@ class Hypervisor(Protocol):
         """The cluster now: per-node lists and configurations, never the lagging ``/cluster/resources`` alone."""
         ...
 
+    async def own_addresses(self, guest: Guest) -> Sequence[str]:
+        """What the running guest tells of its own network cards, net0's first; nobody else vouches for it.
+
+        Refused where it does not tell, with the reason."""
+        ...
+
     async def precondition(self, guest: Guest, target: NodeId) -> Precondition: ...
 
     async def migrate(

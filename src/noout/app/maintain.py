@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from noout.app.compose import Installation
 from noout.app.fitness import require_fit
+from noout.app.own_addresses import with_own_addresses
 from noout.app.sentences import sentence
 from noout.app.technician import FieldWork
 from noout.app.touch import Sight
@@ -116,6 +117,7 @@ class Maintenances:
         journal = self.found.journal
         state = await self.found.hypervisor(node).observe()
         fsid = await require_fit(self.found, state, node)
+        guests = await with_own_addresses(self.found, state, touched(state, plan))
         again = await self._not_cured(node)
         taken = await journal.streams()
         number = 1 + sum(1 for stream in taken if stream.startswith(f"{node.cluster}-{node.name}-"))
@@ -133,9 +135,11 @@ class Maintenances:
                     "fault": encode(fault) if fault else None,
                 },
             ),
-            (Kind.FACT, {"name": "guests", "value": [encode(guest) for guest in touched(state, plan)]}),
+            (Kind.FACT, {"name": "guests", "value": [encode(guest) for guest in guests.guests]}),
             (Kind.PLANNED, {"plan": encode(plan)}),
         ]
+        if guests.fact is not None:
+            opening.append((Kind.FACT, {"name": "own-addresses", "value": guests.fact}))
         if not self.found.settings.policy.four_eyes:
             opening.append((Kind.APPROVED, {"by": actor}))
         for seq, (kind, data) in enumerate(opening, start=again.seq if again is not None else 0):

@@ -29,6 +29,8 @@ ACT: Mapping[str, tuple[str, ...]] = {
 EJECT: Mapping[str, tuple[str, ...]] = {"/vms": ("VM.Config.CDROM",)}
 # For guests that must not start at power-on. Nobody is refused for want of it: it is said, and the run goes on.
 ONBOOT: Mapping[str, tuple[str, ...]] = {"/vms": ("VM.Config.Options",)}
+# For guests that are probed at an address that only they can tell. Without it they are not measured, which is said.
+AGENT: Mapping[str, tuple[str, ...]] = {"/vms": ("VM.GuestAgent.Audit",)}
 
 
 def acts_of(plan: Plan) -> tuple[Mapping[str, tuple[str, ...]], ...]:

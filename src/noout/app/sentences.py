@@ -51,6 +51,8 @@ def sentence(event: Event) -> str | None:
             return f"SECOND FAULT: {data.get('value')}: close up now"
         case Kind.FACT if data.get("name") == "backing-off":
             return _backing_off(data.get("value"))
+        case Kind.FACT if data.get("name") == "own-addresses":
+            return _own_addresses(data["value"])
         case Kind.CLOSED:
             return f"closed: {data.get('outcome', '')}{_left_away(data.get('leftovers') or [])}"
         case Kind.PROBATION_FAILED:
@@ -79,6 +81,15 @@ def _backing_off(value: Json) -> str:
     if not isinstance(value, dict):
         return "Ceph serves its clients in time again: guests are moved on"
     return f"Ceph is slow ({', '.join(value['checks'])}): no further guest is moved until it is not, or for a while"
+
+
+def _own_addresses(value: Json) -> str:
+    """Where guests are asked by their own word, and who is not measured for want of an address."""
+    asked = [f"{each['name']} ({guest}) at {each['address']}" for guest, each in sorted(value["asked"].items())]
+    said = [f"probed at the address that it tells itself: {', '.join(asked)}"] if asked else []
+    for guest, each in sorted(value["unmeasured"].items()):
+        said.append(f"not measured: {each['name']} ({guest}): {each['why']}")
+    return "; ".join(said)
 
 
 def _moved(event: Event) -> str:

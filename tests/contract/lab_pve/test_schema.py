@@ -182,6 +182,7 @@ def test_answers_fit_the_schema(method: Method, known: dict[tuple[str, str], dic
     site = Site()
     site.cluster.pools["customer-a"] = "Customer A"
     site.cluster.guests[100].pool = "customer-a"
+    site.cluster.guests[101].agent = True
     rule = {"rule": "web-nodes", "type": "node-affinity", "nodes": "pve1:2,pve2:1", "resources": "vm:100"}
     assert site.ask("POST", "/cluster/ha/rules", rule).status == 200
     site.laws.new_task(site.cluster, "pve1", "qmstart", "101", "root@pam!lab")

@@ -77,6 +77,10 @@ class Visit:
         self.upid = (await self.hypervisor.migrate(self.guest(104), PVE1, online=True)).upid
         await self.site.clock.sleep(8)
 
+    async def own_addresses(self) -> None:
+        for vmid in (104, 200):
+            await self.hypervisor.own_addresses(self.guest(vmid))
+
     async def drive(self) -> None:
         holder = self.guest(109)
         await self.hypervisor.set_drive(holder, "ide2", None)
@@ -111,6 +115,7 @@ class Visit:
         return {
             "permissions": do.permissions,
             "observe": do.observe,
+            "own_addresses": self.own_addresses,
             "precondition": lambda: do.precondition(self.guest(104), PVE1),
             "add_node_rule": lambda: do.add_node_rule("noout-x", [self.guest(100)], ["pve1", "pve2", "pve3"]),
             "delete_rule": lambda: do.delete_rule("noout-x"),
@@ -158,7 +163,10 @@ def made() -> list[Exchange]:
     async def every_request() -> None:
         site = lab_site()
         granted = next(token.acl for token in site.cluster.tokens if token.name == "lab")
-        mighty = {"/": granted["/"] | {"VM.Config.CDROM", "VM.Config.Options", "SDN.Audit", "Sys.Syslog"}}
+        mighty = {
+            "/": granted["/"]
+            | {"VM.Config.CDROM", "VM.Config.Options", "VM.GuestAgent.Audit", "SDN.Audit", "Sys.Syslog"}
+        }
         site.cluster.tokens.append(Token("noout@pve", None, "a password", mighty))
         for token in site.cluster.tokens:
             if token.name == "lab" and token.userid == "noout@pve":

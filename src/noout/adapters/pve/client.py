@@ -34,6 +34,9 @@ _REMEDIES = (
     (re.compile(r"without --online"), "ask for a live migration; the guest runs"),
     (re.compile(r"no such cluster node|hostname lookup"), "check the node's name"),
     (re.compile(r"not HA managed"), "migrate it directly, without HA"),
+    # No guest agent answers the sooner for being asked again: each time costs a worker of the node some seconds.
+    (re.compile(r"guest agent (is not running|configured)|'guest-[a-z-]+' failed"), "see to its qemu-guest-agent"),
+    (re.compile(r"^VM \d+ is not running"), "start it"),
     (re.compile(r"pveceph configuration not initialized"), "Ceph is not set up through Proxmox VE on this cluster"),
 )
 

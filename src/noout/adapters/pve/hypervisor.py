@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from noout.adapters.pve import parse
+from noout.adapters.pve import own_addresses, parse
 from noout.adapters.pve.client import PveClient
 from noout.adapters.pve.observe import Observer
 from noout.adapters.pve.task_log import log_lines, migration_progress, migration_target
 from noout.domain.cluster import ClusterState, Guest, GuestKind, MigrationProgress, NodeId, Task
-from noout.domain.errors import Broken, Refused, Retryable, UnknownOutcome
+from noout.domain.errors import Broken, Forbidden, Refused, Retryable, UnknownOutcome
 from noout.ports import Description, Precondition, Shell
 
 KIB = 1024  # the unit of PVE's bwlimit
@@ -42,6 +42,18 @@ class PveHypervisor:
         if not state.quorate and await self._client.find_quorum():
             state = await self._observer.observe()
         return state
+
+    async def own_addresses(self, guest: Guest) -> Sequence[str]:
+        cards = own_addresses.cards(parse.table(await self._client.get(f"{_path(guest)}/config")))
+        if guest.kind is GuestKind.LXC:
+            return own_addresses.by_node(await self._client.get(f"{_path(guest)}/interfaces"), cards)
+        try:
+            told = await self._client.get(f"{_path(guest)}/agent/network-get-interfaces")
+        except Forbidden:
+            raise
+        except Refused as error:
+            raise Refused(error.message.rpartition("interfaces: ")[2], remedy=error.remedy) from None
+        return own_addresses.by_agent(told, cards)
 
     async def precondition(self, guest: Guest, target: NodeId) -> Precondition:
         """PVE's own answer. Its ``allowed_nodes`` names offline nodes too and ``not_allowed_nodes`` holds empty

@@ -12,6 +12,7 @@ from noout.app.compose import Installation
 from noout.app.doctor.picture import KEY_FILE, ClusterPicture, Picture, Private, Trouble
 from noout.app.ledger import odd_in
 from noout.app.maintain import Maintenances
+from noout.app.own_addresses import with_own_addresses
 from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.errors import NooutError, Refused, Untrusted
@@ -88,6 +89,7 @@ async def _cluster(found: Installation, name: str, only: frozenset[NodeId], say:
         plans=plans,
         open_ones=tuple(each for each in await Maintenances(found).all() if each.open and each.node.cluster == name),
         oddities=await odd_in(found, state, ceph),
+        unmeasured=(await with_own_addresses(found, state, state.guests)).unmeasured,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from noout.app.doctor.diagnosis import Finding, Looked, finding
 from noout.app.doctor.picture import ClusterPicture, Picture
+from noout.app.privileges import AGENT, missing
 from noout.app.witnessing import services_of
-from noout.domain.cluster import Guest
+from noout.domain.cluster import Guest, GuestId
 from noout.domain.reasons import Caution
 
 FEW = 6
@@ -33,6 +35,25 @@ def check(cluster: ClusterPicture, picture: Picture) -> Iterator[Finding]:
         yield finding(
             cluster.name, Caution("probes.missing", cluster.name, said, remedy, {"guests": str(len(unprobed))})
         )
+    yield from _without_address(cluster)
+
+
+def _without_address(cluster: ClusterPicture) -> Iterator[Finding]:
+    """Guests to be asked at an address of their own, which nobody knows. One privilege may be all that is missing."""
+    names = {guest.id: guest.name for guest in cluster.state.guests} if cluster.state else {}
+    alike: dict[str, list[GuestId]] = defaultdict(list)
+    for guest, why in sorted(cluster.unmeasured.items()):
+        alike[why].append(guest)
+    lacking = [*missing(cluster.granted, AGENT)]
+    for why, guests in alike.items():
+        named = ", ".join(f"{guest.vmid} {names.get(guest, '')}".rstrip() for guest in guests[:FEW])
+        more = f" and {len(guests) - FEW} more" if len(guests) > FEW else ""
+        said = f"probed, and yet not measured: {named}{more}: {why}"
+        remedy = "name the address in its probe, or see to its guest agent"
+        if lacking and lacking[0][0] in why:
+            remedy = f'pveum role modify noout --append 1 --privs "{lacking[0][0]}", or name the address in its probe'
+        evidence = {"guests": str(len(guests))}
+        yield finding(cluster.name, Caution("probes.no-address", cluster.name, said, remedy, evidence))
 
 
 def _theirs(cluster: ClusterPicture) -> list[Guest]:

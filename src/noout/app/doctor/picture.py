@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from noout.domain.ceph import CephState, OkToStop
-from noout.domain.cluster import ClusterState, NodeId
+from noout.domain.cluster import ClusterState, GuestId, NodeId
 from noout.domain.customers import Customer
 from noout.domain.hardware import Fault, HardwareState
 from noout.domain.maintenance import Maintenance, Plan
@@ -50,6 +50,7 @@ class ClusterPicture:
     plans: Mapping[NodeId, Plan | Trouble] = field(default_factory=dict)
     open_ones: tuple[Maintenance, ...] = ()
     oddities: tuple[Oddity, ...] = ()  # what noout has left there, or others took from it
+    unmeasured: Mapping[GuestId, str] = field(default_factory=dict)  # probed, with no address to ask, and why
 
     def crush_host(self, node: NodeId) -> str:
         return self.settings.ceph.hosts.get(node.name, node.name)

@@ -32,8 +32,8 @@ NODE_FIELDS = (
     "vlan_aware", "cpu_model", "cpu_vendor", "cpu_flags",
 )  # fmt: skip
 GUEST_FIELDS = (
-    "tags", "pool", "local_resources", "dirty_rate", "maxmem", "agent", "onboot", "cpu_type", "bridges", "lock",
-    "mapped", "net_options", "qmpstatus", "settings", "template",
+    "tags", "pool", "local_resources", "dirty_rate", "maxmem", "agent", "agent_trouble", "ip", "onboot", "cpu_type",
+    "bridges", "lock", "mapped", "net_options", "qmpstatus", "settings", "template",
 )  # fmt: skip
 
 

@@ -63,7 +63,10 @@ class Guest:
     bridges: list[str] = field(default_factory=lambda: ["vmbr0"])
     cpu_type: str = "x86-64-v2-AES"
     agent: bool = True
-    ip: str = ""
+    # What comes of asking its agent: "" an answer, "silent", "timeout" (it hangs), "disabled" (it may not tell).
+    agent_trouble: str = ""
+    ip: str = ""  # of its first card
+    links: list[GuestLink] = field(default_factory=list)  # what it has beside its loopback and its first card
     service: str = "tcp:443"  # what a customer's client talks to; probed through the lab
     started_at: float = 0.0
     # Intervals in which a client gets no answer: [from, to); ``to`` None while it lasts.
@@ -79,6 +82,16 @@ class Guest:
     @property
     def has_process(self) -> bool:
         return self.status in ("running", "paused")
+
+
+@dataclass
+class GuestLink:
+    """A network interface within a guest. ``card``: the number of the card whose hardware address it has; None: it
+    has one of its own, as Docker's bridges do. ``addresses``: "172.17.0.1/16"."""
+
+    name: str
+    addresses: list[str] = field(default_factory=list)
+    card: int | None = None
 
 
 @dataclass

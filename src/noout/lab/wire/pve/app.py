@@ -20,6 +20,7 @@ from noout.lab.wire.pve import (
     ceph,
     ceph_cluster,
     cluster,
+    guest_network,
     guests,
     ha,
     ha_rules,
@@ -38,7 +39,10 @@ from noout.lab.wire.pve.parameters import verify
 from noout.lab.world.laws import LawError, Laws
 from noout.lab.world.model import Cluster, Node, Token
 
-CHAPTERS = (login, cluster, node, guests, migrate, rrd, tasks, storage, ha, ha_rules, ceph, ceph_cluster, surroundings)
+CHAPTERS = (
+    login, cluster, node, guests, guest_network, migrate, rrd, tasks, storage, ha, ha_rules, ceph, ceph_cluster,
+    surroundings,
+)  # fmt: skip
 _SERVER = {"Server": "pve-api-daemon/3.0"}
 _NOBODY = Principal(Token("nobody@pve", None, "", {}))
 

@@ -101,7 +101,8 @@ def _drive(disk: Disk) -> str:
     return f"{disk.volid},size={_size(disk.size)}" + ("" if disk.replicate else ",replicate=0")
 
 
-def _mac(guest: Guest, i: int) -> str:
+def mac_of(guest: Guest, i: int) -> str:
+    """Of its network card ``i``."""
     raw = digest("mac", guest.vmid, i).upper()
     return f"BC:24:11:{raw[0:2]}:{raw[2:4]}:{raw[4:6]}"
 
@@ -138,7 +139,7 @@ def config_of(guest: Guest) -> dict[str, Any]:
             "vmgenid": _uuid("generation", guest.vmid),
         }
         config |= {
-            f"net{i}": f"virtio={_mac(guest, i)},bridge={b}{_more(guest, i)}" for i, b in enumerate(guest.bridges)
+            f"net{i}": f"virtio={mac_of(guest, i)},bridge={b}{_more(guest, i)}" for i, b in enumerate(guest.bridges)
         }
         for name in guest.local_resources:
             config[name] = _DEVICES.get(name.rstrip("0123456789"), "0000:81:00.0,pcie=1")
@@ -154,7 +155,7 @@ def config_of(guest: Guest) -> dict[str, Any]:
             "swap": 0,
         }
         for i, bridge in enumerate(guest.bridges):
-            config[f"net{i}"] = f"name=eth{i},bridge={bridge},hwaddr={_mac(guest, i)},type=veth{_more(guest, i)}"
+            config[f"net{i}"] = f"name=eth{i},bridge={bridge},hwaddr={mac_of(guest, i)},type=veth{_more(guest, i)}"
     config |= guest.settings
     if guest.snapshots:
         config["parent"] = guest.snapshots[-1].name
