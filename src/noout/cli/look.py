@@ -11,11 +11,13 @@ from rich.markup import escape
 
 from noout.app.hours import shut_now
 from noout.app.maintain import Maintenances
+from noout.app.older import compare
 from noout.app.planning import Planned, look_and_plan, plan_from_snapshot
 from noout.app.runbook import as_shell
 from noout.app.schemas import SCHEMAS, PlanDocument
 from noout.app.snapshot import load_snapshot, take_snapshot
 from noout.app.standstill import standstill
+from noout.cli.comparing import show_differences, show_others, show_stopped
 from noout.cli.options import (
     ConfigOption,
     ConsentOption,
@@ -176,22 +178,30 @@ def status(
             maintenances = Maintenances(found)
             stopped = await standstill(found.journal)
             asked = await maintenances.all() if maintenance is None else [await maintenances.get(maintenance)]
+            open_ones = [each for each in asked if each.open]
+            doubted = stopped is not None and stopped.doubted
+            compared = await compare(found, open_ones) if doubted else None
             if as_json:
                 document = {"format": "noout.status", "version": 1, "maintenances": [encode(each) for each in asked]}
-                print_json(document | {"standstill": encode(stopped) if stopped is not None else None})
+                document |= {"standstill": encode(stopped) if stopped is not None else None}
+                print_json(document | {"compared": encode(compared) if compared is not None else None})
                 return
             if stopped is not None:
-                out.print(f"[red]⛔[/] {escape(stopped.headline)}\n  → noout allow-all")
+                show_stopped(stopped)
             if not asked:
                 out.print("No maintenance yet. `noout health` shows the nodes, `noout plan NODE` what one would take.")
             for each in asked:
                 if maintenance is None:
                     show_standing(each)
-                    continue
-                with working(f"looking at {each.node}"):
-                    hand = await by_hand(found, each)
-                show_standing(each, hand)
-            if maintenance is not None and any(pending.unknown for each in asked for pending in each.pending):
+                else:
+                    with working(f"looking at {each.node}"):
+                        hand = await by_hand(found, each)
+                    show_standing(each, hand)
+                if compared is not None and each.open:
+                    show_differences(each, compared)
+            if compared is not None:
+                show_others(open_ones, compared)
+            if maintenance is not None and any(each.unknown for each in asked):
                 raise typer.Exit(UnknownOutcome.exit_code)
 
     wait(work())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +23,9 @@ from noout.cli.options import ConfigOption, ConsentOption, NodeArgument, err, op
 from noout.cli.pictures import plan_picture
 from noout.cli.standing import by_hand, show_standing
 from noout.domain.cluster import NodeId
-from noout.domain.errors import Refused, UsageError
+from noout.domain.errors import Refused, UnknownOutcome, UsageError
 from noout.domain.hardware import Fault
-from noout.domain.maintenance import Mode
+from noout.domain.maintenance import Maintenance, Mode
 
 MODES = ", ".join(Mode)
 
@@ -49,12 +50,12 @@ def maintain(
 
     The default mode is step; on a lab it is auto. A fault that `noout health` has found goes with it, to the work
     order and the acceptance. Stopping this command stops no maintenance: the same command goes on with it. Exit code 0
-    only when it was carried through.
+    only when it was carried through; 4 while nobody knows whether an effect was taken up: look before you act.
     """
     if mode not in ("", *Mode):
         raise UsageError(f"--mode {mode} is not known", remedy=f"one of {MODES}")
     way = _Way(tuple(consent or ()), stay, tuple(toward or ()))
-    code = wait(_maintain(node, reason, Mode(mode) if mode else None, yes, way, config))
+    code = wait(_maintain(node, reason, Mode(mode) if mode else None, yes, way, config), lasting=True)
     if code:
         raise typer.Exit(code)
 
@@ -107,9 +108,31 @@ async def _maintain(node: str, reason: str, mode: Mode | None, yes: bool, way: _
             )
             running = await maintenances.get(opened_now)
         assert running is not None
-        state = await follow(found, running.id)
+        state = await _followed(found, running.id)
         show_standing(state, await by_hand(found, state))
-        return 0 if state.outcome == "done" else 1
+        return exit_code(state)
+
+
+def exit_code(state: Maintenance) -> int:
+    """Of a maintenance that is over."""
+    if state.unknown:
+        return UnknownOutcome.exit_code
+    return 0 if state.outcome == "done" else 1
+
+
+async def _followed(found: Installation, maintenance: str) -> Maintenance:
+    """Its last state. Stopped before: UnknownOutcome while nobody knows whether an effect was taken up."""
+    try:
+        return await follow(found, maintenance)
+    except asyncio.CancelledError:
+        state = await Maintenances(found).get(maintenance)
+        if not state.unknown:
+            raise
+        says = state.unknown[0].action.says
+        raise UnknownOutcome(
+            f"stopped here, and nobody knows whether this was taken up: {says}",
+            remedy=f"look before you act: noout status {maintenance}",
+        ) from None
 
 
 def _ask(planned: Planned, yes: bool) -> None:

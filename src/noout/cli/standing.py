@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,17 +11,11 @@ from rich.table import Table
 from noout.app.byhand import begun, finish, undo
 from noout.app.compose import Installation
 from noout.app.runbook import runbook
+from noout.app.waiting import clock, how_long, what_now
 from noout.cli.options import out, print_plain
 from noout.domain.errors import NooutError
 from noout.domain.maintenance import Maintenance, Phase
 from noout.plan.remaining import pace, remaining_s
-
-WHAT_NOW = {
-    "approval": "noout approve {id}",
-    "confirmation": "noout approve {id}",
-    "technician": "noout workorder {id} --link",
-    "operator": "noout resume {id}, or noout abort {id}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +45,6 @@ async def by_hand(found: Installation, state: Maintenance) -> ByHand:
     return ByHand(begun(state), finish(state, sections, events, cluster), undo(state, cluster))
 
 
-def _clock(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else ""
-
-
 def probation(state: Maintenance) -> str | None:
     """What is known of the repair since; it is called repaired only when its probation is over."""
     if state.probation_failed:
@@ -64,8 +53,8 @@ def probation(state: Maintenance) -> str | None:
     if state.probation_until is None:
         return None
     if state.probation_over_at is not None:
-        return f"[green]✓[/] repaired: the fault stayed away until {_clock(state.probation_over_at)}"
-    return f"under observation until {_clock(state.probation_until)}, not called repaired before"
+        return f"[green]✓[/] repaired: the fault stayed away until {clock(state.probation_over_at)}"
+    return f"under observation until {clock(state.probation_until)}, not called repaired before"
 
 
 def headline(state: Maintenance) -> Table:
@@ -78,13 +67,14 @@ def headline(state: Maintenance) -> Table:
         phase += ", paused"
     table.add_row(state.id, f"[bold]{escape(phase)}[/]  {state.node}  {escape(state.reason)}")
     if state.open and state.waiting_for:
-        since = f" (since {_clock(state.waiting_since)})" if state.waiting_since is not None else ""
-        table.add_row("", f"waits for {escape(state.waiting_for)}{since}")
-        if (command := WHAT_NOW.get(state.needs)) is not None:
-            table.add_row("", f"  → {command.format(id=state.id)}")
+        table.add_row("", f"waits for {escape(state.waiting_for)}{how_long(state)}")
+        if action := what_now(state):
+            table.add_row("", f"  → {escape(action)}")
+    for pending in (each for each in state.pending if not each.unknown):
+        table.add_row("", f"under way since {clock(pending.since)}: {escape(pending.action.says)}")
     if (word := probation(state)) is not None:
         table.add_row("", word)
-    for pending in (each for each in state.pending if each.unknown):
+    for pending in state.unknown:
         said = f"nobody knows whether this was taken up: {pending.action.says} ({pending.unknown})"
         table.add_row("", f"[red]?[/] {escape(said)}\n  → look before you act; the run looks too, and decides by that")
     for blocker in state.blockers:
@@ -111,9 +101,9 @@ def show_standing(state: Maintenance, hand: ByHand | None = None) -> None:
     for caution in state.cautions:
         table.add_row("", f"[yellow]▲[/] {escape(caution.message)}")
     for step, at in state.steps_done:
-        table.add_row("done", f"{step}  {_clock(at)}")
+        table.add_row("done", f"{step}  {clock(at)}")
     for owned in state.owned:
-        table.add_row("holds", f"{owned.kind} {owned.subject} since {_clock(owned.since)}")
+        table.add_row("holds", f"{owned.kind} {owned.subject} since {clock(owned.since)}")
     if state.node_off_at is not None and state.node_on_at is None:
         for sentence in state.facts.get("exposure") or ():
             table.add_row("at stake", escape(str(sentence)))

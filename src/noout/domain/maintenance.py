@@ -261,6 +261,9 @@ class Maintenance:
     waiting_for: str = ""
     waiting_until: datetime | None = None
     waiting_since: datetime | None = None  # since when it has waited for just this
+    waiting_code: str = ""  # of which kind the wait is (steps.waits)
+    waiting_kind_since: datetime | None = None  # since when it has waited for something of this kind
+    waiting_limit: datetime | None = None  # when people are told that it takes too long; None: a person ends it
     needs: str = ""  # who or what can end the wait: technician, approval, confirmation, time, ...
     work_order: WorkOrder | None = None
     hands_on_by: str | None = None
@@ -298,3 +301,8 @@ class Maintenance:
     @property
     def open(self) -> bool:
         return self.closed_at is None
+
+    @property
+    def unknown(self) -> tuple[Pending, ...]:
+        """Effects of which nobody knows whether they were taken up: asked for, no answer, and not seen since."""
+        return tuple(each for each in (*self.pending, *(late.pending for late in self.doubted)) if each.unknown)

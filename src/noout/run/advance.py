@@ -29,8 +29,9 @@ from noout.run.context import Context
 from noout.run.drift import note_drift
 from noout.run.inbox import take_messages
 from noout.run.invariants import forgotten, violations
+from noout.run.limits import is_known, limit_of, outstayed
 from noout.run.look import look
-from noout.run.noting import mind_note, take_away
+from noout.run.noting import announced, mind_note, take_away
 from noout.run.record import Record
 from noout.run.replan import keeping_what_is_done
 from noout.run.settle import settle, settle_what_is_so, still_doubted
@@ -65,6 +66,7 @@ from noout.steps.whereabouts import leftovers
 BLOCKED_S = 15.0  # how soon a blocked run looks again by itself
 TROUBLE_S = 10.0  # ... one that could not see the world
 SOAK_POLL_S = 15.0  # between two looks at the repaired node while it proves itself
+SOAK_LATE_S = 3600.0  # how long after the soak its last answers may be missing
 NOTES_MAX = 20  # decisions in one advance that only write something down: more is a circle
 
 
@@ -103,11 +105,11 @@ class _Turn:
             return None
         await take_messages(self.record)
         if self.m.approved_by is None and not self.m.aborting:
-            return await self.wait(Hold("somebody to approve the plan", 3600.0, "approval"))
+            return await self.wait(Hold("approval", "somebody to approve the plan", 3600.0))
         try:
             seen = await look(self.ctx, self.m, self._sees())
         except NooutError as error:
-            return await self.wait(Hold(f"the world to answer again: {error.message}", TROUBLE_S, "time"))
+            return await self.wait(Hold("world", f"the world to answer again: {error.message}", TROUBLE_S))
         await self._remember_host(seen)
         await settle(self.record, seen, self.step_named)
         for lost in await note_drift(self.record, seen):
@@ -117,7 +119,7 @@ class _Turn:
             remedy = "look at once; the run goes on when it is mended"
             return await self.block(tuple(Blocker("invariant", str(self.m.node), each, remedy) for each in broken))
         if self.m.paused:
-            return await self.wait(Hold("somebody to resume it", BLOCKED_S, "operator"))
+            return await self.wait(Hold("pause", "somebody to resume it", BLOCKED_S))
         await mind_note(self.ctx, self.record, seen)
         for _ in range(NOTES_MAX):
             wait = await (self._undo(seen) if self.m.aborting else self._go_on(seen))
@@ -163,7 +165,7 @@ class _Turn:
         """The steps in reverse; then it is closed as aborted, saying what remains."""
         asked = next((p.action for p in self.m.pending if p.action.verb not in MOVE_VERBS | {"cancel"}), None)
         if asked is not None:  # what was asked for before may still come: it is undone once it is seen
-            return await self.wait(Hold(f"under way: {asked.says}", 2.0))
+            return await self.wait(Hold("under-way", f"under way: {asked.says}", 2.0))
         late = overdue("evacuate", self.m, seen)
         if late is not None and not exhausted(self.m, late.key):
             return await self._obey(self.step_named("evacuate"), Act((late,)), seen)
@@ -207,10 +209,11 @@ class _Turn:
         lit_again = action.verb == "led-on" and owns(self.m, "led")  # it was said yes to, and ran out by itself
         if self.m.mode is Mode.STEP and action.key not in self.m.confirmed and not lit_again:
             await self._ask_to_confirm(action)
+            note = announced(self.m)
             look_s = POLL_S if self.m.pending else 3600.0  # what was confirmed before is to be seen meanwhile
-            return await self.wait(Hold(f"somebody to confirm: {action.says}", look_s, "confirmation"))
+            return await self.wait(Hold("confirmation", f"somebody to confirm: {action.says}{note}", look_s))
         if why := await self.ctx.frozen(self.m):
-            return await self.wait(Hold(why, BLOCKED_S, "time"))
+            return await self.wait(Hold("frozen", why, BLOCKED_S))
         attempt = self.m.failed.get(action.key, 0) + 1
         await self.record.write(Kind.INTENT, {"key": action.key, "action": encode(action), "attempt": attempt})
         if await settle_what_is_so(self.record, seen, step, action.key):
@@ -246,7 +249,8 @@ class _Turn:
         answer = await self.ctx.accept(self.m, seen)
         soaked = self.m.acceptance_until is None or seen.at >= self.m.acceptance_until
         if answer.ok is None or (answer.ok and not soaked):
-            return await self.wait(Hold(ask.why, SOAK_POLL_S, "time"))
+            limit = (self.m.acceptance_until or seen.at) + timedelta(seconds=SOAK_LATE_S)
+            return await self.wait(Hold("soak", ask.why, SOAK_POLL_S, limit))
         value = {"ok": answer.ok, "reasons": list(answer.reasons), **answer.evidence}
         await self.record.write(Kind.FACT, {"name": "acceptance", "value": value})
         return _AGAIN
@@ -268,12 +272,17 @@ class _Turn:
     # --- waiting and ending -----------------------------------------------------------------------------------
 
     async def wait(self, hold: Hold) -> Wait:
-        """Wait, and say so once. Waiting for an effect that is under way needs no word: its intent says it."""
-        until = self.ctx.clock.now() + timedelta(seconds=hold.for_s)
+        """Wait, and say so once; what lasts too long is told. An effect that is under way needs no word: its intent
+        says it."""
+        now = self.ctx.clock.now()
+        if late := outstayed(self.m, hold, now):
+            return await self.block(late)
+        until = now + timedelta(seconds=hold.for_s)
         under_way = bool(self.m.pending) and not hold.needs and not self.m.blockers
-        if not under_way and (self.m.waiting_for != hold.why or self.m.needs != hold.needs or self.m.blockers):
-            data = {"why": hold.why, "until": until.isoformat(), "needs": hold.needs}
-            await self.record.write(Kind.WAITING, data)
+        if not under_way and not is_known(self.m, hold):
+            limit = limit_of(self.m, hold, now)
+            data = {"why": hold.why, "until": until.isoformat(), "needs": hold.needs, "code": hold.code}
+            await self.record.write(Kind.WAITING, data | {"limit": limit.isoformat() if limit else None})
         return Wait(hold.why, until)
 
     async def block(self, blockers: tuple[Blocker, ...]) -> Wait:
@@ -285,10 +294,10 @@ class _Turn:
 
     async def _close(self, seen: Observation) -> Wait | None:
         if self.m.pending:
-            return await self.wait(Hold("the last effects to be seen", POLL_S))
+            return await self.wait(Hold("under-way", "the last effects to be seen", POLL_S))
         if late := still_doubted(self.m, seen):
             what = late[0].pending.action.says
-            return await self.wait(Hold(f"what was asked for and may still come: {what}", POLL_S, "time"))
+            return await self.wait(Hold("late-effects", f"what was asked for and may still come: {what}", POLL_S))
         if left := forgotten(self.m):
             remedy = "give it back by hand (noout status), then resume"
             return await self.block(

@@ -12,7 +12,8 @@ from noout.steps import checks
 from noout.steps.exposure import SURE_S, baseline, exposure, given_up, second_fault
 from noout.steps.step import owns
 
-PAGED = frozenset({"hold.limit", "invariant"})  # blockers that cannot wait until somebody looks
+# Blockers that cannot wait until somebody looks.
+PAGED = frozenset({"hold.limit", "invariant", "wait.world", "effect.no-end"})
 
 
 async def mind_exposure(ctx: Context, record: Record, seen: Observation) -> None:

@@ -146,7 +146,10 @@ def _step_done(m: Maintenance, event: Event) -> Maintenance:
 
 
 def _waits_no_more(m: Maintenance) -> Maintenance:
-    return replace(m, waiting_for="", waiting_until=None, waiting_since=None, needs="")
+    return replace(
+        m, waiting_for="", waiting_until=None, waiting_since=None, needs="", waiting_code="", waiting_kind_since=None,
+        waiting_limit=None,
+    )  # fmt: skip
 
 
 def _intent(m: Maintenance, event: Event) -> Maintenance:
@@ -227,11 +230,13 @@ def _blocked(m: Maintenance, event: Event) -> Maintenance:
 
 
 def _waiting(m: Maintenance, event: Event) -> Maintenance:
-    why, until = event.data["why"], event.data.get("until")
+    why, code = event.data["why"], event.data.get("code", "")
     since = m.waiting_since if m.waiting_for == why and m.waiting_since else event.at
+    kind_since = m.waiting_kind_since if m.waiting_code == code and m.waiting_kind_since else event.at
     return replace(
-        m, waiting_for=why, waiting_since=since, blockers=(), needs=event.data.get("needs", ""),
-        waiting_until=datetime.fromisoformat(until) if until else None,
+        m, waiting_for=why, waiting_since=since, blockers=(), needs=event.data.get("needs", ""), waiting_code=code,
+        waiting_kind_since=kind_since, waiting_until=_time(event.data, "until"),
+        waiting_limit=_time(event.data, "limit"),
     )  # fmt: skip
 
 

@@ -68,6 +68,8 @@ def _resume(m: Maintenance, event: Event) -> Maintenance:
         facts.pop(name, None)
     if any(each.code == "canary.failed" for each in m.blockers):
         facts["suspects"] = [{**each, "accepted": True} for each in facts.get("suspects", ())]
+    if any(each.code.startswith("wait.") for each in m.blockers):  # it is given its whole time once more
+        m = replace(m, waiting_code="", waiting_kind_since=None, waiting_limit=None)
     if m.urgent:  # the operator has seen the second fault and goes on all the same: what is so now is the new normal
         facts = {name: value for name, value in facts.items() if name not in ("baseline", "suspected")}
     return replace(

@@ -36,6 +36,14 @@ async def mind_note(ctx: Context, record: Record, seen: Observation) -> None:
     await _try(ctx, record, note)
 
 
+def announced(m: Maintenance) -> str:
+    """What the question for the first effect says of the note beside it: in step mode nothing is done unasked."""
+    if m.facts.get(FACT) is not None or m.owned or m.pending or m.moved:
+        return ""
+    name = m.node.name
+    return f"; from then on the description of {name} says that it is in maintenance, until it no longer is"
+
+
 async def take_away(ctx: Context, record: Record, seen: Observation) -> None:
     """The description as others have it. What cannot be taken away stays in the ledger, with its command."""
     if record.m.facts.get(FACT) is None or not _online(record.m, seen) or await ctx.frozen(record.m):

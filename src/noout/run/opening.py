@@ -28,4 +28,4 @@ def hold(m: Maintenance, shut: Shut) -> Hold | None:
     what = begins(m)
     if not what:
         return None
-    return Hold(f"{shut.why}: {what} of {m.node.name} begins then", shut.for_s, "time")
+    return Hold("window", f"{shut.why}: {what} of {m.node.name} begins then", shut.for_s, shut.until)

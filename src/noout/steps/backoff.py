@@ -6,7 +6,7 @@ corosync's own messages are.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from noout.domain.maintenance import Maintenance, Observation
 from noout.steps.rules import Rules
@@ -51,6 +51,12 @@ def streams(planned: int, m: Maintenance, seen: Observation, rules: Rules) -> in
     if began is None or not strain(seen):
         return planned
     return 1 if (seen.at - began).total_seconds() >= rules.slow_wait_s else 0
+
+
+def limit(m: Maintenance, rules: Rules) -> datetime | None:
+    """Until when no guest is moved; None when none is held back."""
+    began = since(m)
+    return None if began is None else began + timedelta(seconds=rules.slow_wait_s)
 
 
 def why(seen: Observation) -> str:

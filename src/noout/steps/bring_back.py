@@ -38,7 +38,7 @@ def power_up(step: str, m: Maintenance, seen: Observation) -> Decision | None:
             "node.not-back", str(m.node), f"{m.node.name} has power but is not back in the cluster",
             "look at its console; its data stays held, and the run goes on when it is online",
         )  # fmt: skip
-    return Hold(why, POLL_S)
+    return Hold("boot", why, POLL_S)
 
 
 def keep_held(step: str, m: Maintenance, seen: Observation) -> Decision | None:
@@ -92,7 +92,7 @@ def release_data(step: str, m: Maintenance, seen: Observation) -> Decision | Non
     if touched and (decision := _osds_back(step, m, seen, host)) is not None:
         return decision
     if touched and not seen.ceph.all_clean:
-        return Hold("every placement group to be active+clean again", POLL_S)
+        return Hold("clean", "every placement group to be active+clean again", POLL_S)
     if owns(m, "noout", host):
         return attempt(
             m, seen, actions.unset_flag(step, "noout", host), code="ceph.flag", remedy="release it by hand, then resume"
@@ -140,7 +140,7 @@ def _booting(m: Maintenance, seen: Observation, what: str, key: str) -> Decision
     why = f"{what} to come up with the node"
     if m.node_on_at is None or m.failed.get(key) or is_pending(m, key) or waited_s(m, seen, why) > DAEMON_S_MAX:
         return None
-    return Hold(why, POLL_S)
+    return Hold("daemons", why, POLL_S)
 
 
 def start_again(step: str, m: Maintenance, seen: Observation) -> Decision | None:

@@ -158,7 +158,7 @@ def wait_for_answers(step: str, m: Maintenance, seen: Observation) -> Decision |
     if late:
         return Blocked(tuple(_no_word(each) for each in late))
     first = waiting[0].guest
-    return Hold(f"the service of {first.name} ({first.id}) to answer on {first.node.name}", POLL_S)
+    return Hold("answer", f"the service of {first.name} ({first.id}) to answer on {first.node.name}", POLL_S)
 
 
 def _no_word(each: Arrival) -> Blocker:
@@ -176,7 +176,7 @@ def _back(step: str, m: Maintenance, seen: Observation) -> Decision | None:
         guest = each.guest
         action = _way_back(step, each, m)
         if is_pending(m, action.key):
-            return Hold(f"{guest.name} ({guest.id}) to be back on {each.moved.source.name}", POLL_S)
+            return Hold("arrivals", f"{guest.name} ({guest.id}) to be back on {each.moved.source.name}", POLL_S)
         if guest.id not in seen.silent - m.silence_accepted or has_answered(each, m, seen):
             continue
         if checks.is_starting(each.moved, seen.at) or not is_watched(guest.id, seen):

@@ -43,7 +43,7 @@ class Dispatch(Reconciler):
         if (decision := led_on(self.name, m, seen, why)) is not None:
             return decision
         if m.hands_on_by is None:
-            return Hold(why, POLL_S, "technician")
+            return Hold("hands-on", why, POLL_S)
         return Finished({"hands_on_by": m.hands_on_by})
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
@@ -73,7 +73,7 @@ def led_on(step: str, m: Maintenance, seen: Observation, waiting: str) -> Decisi
         return None
     if owns(m, "led") and not is_pending(m, action.key) and waited_s(m, seen, waiting) < RELIGHT_S:
         return None
-    return attempt(m, seen, action, remedy="")
+    return attempt(m, seen, action, remedy="find the machine by its serial")
 
 
 def led_off(step: str, m: Maintenance, seen: Observation) -> Decision | None:

@@ -137,18 +137,18 @@ def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, r
             return caution
         return Act(tuple(_first_effect(step, move, ready[move], m) for move in going))
     if flying or any(pending.action.verb in ("eject", "insert") for pending in m.pending):
-        return Hold("guests to arrive", soonest_s(todo, m, seen, POLL_S))
+        return Hold("arrivals", "guests to arrive", soonest_s(todo, m, seen, POLL_S))
     if ready and not streams:
-        return Hold(backoff.why(seen), POLL_S, "time")
+        return Hold("slow-ceph", backoff.why(seen), POLL_S, backoff.limit(m, rules))
     if found.ready and (decision := canary.wait_for_answers(step, m, seen)) is not None:
         return decision
     if found.soonest_s is not None:
-        return Hold("a failed move is tried again soon", max(found.soonest_s, 1.0), "time")
+        return Hold("retry", "a failed move is tried again soon", max(found.soonest_s, 1.0))
     if found.stuck:
         return Blocked(tuple(found.stuck))
     if found.waits:
-        return Hold(found.waits[0], POLL_S, "time")
-    return Hold("guests wait for each other", POLL_S)
+        return Hold("lock", found.waits[0], POLL_S, locks.limit(found.locked, m, rules))
+    return Hold("each-other", "guests wait for each other", POLL_S)
 
 
 def _sort(step: str, todo: list[Move], m: Maintenance, seen: Observation, rules: Rules) -> _Sorted:

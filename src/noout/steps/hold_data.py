@@ -118,7 +118,8 @@ class HoldData(Reconciler):
             if (decision := self._stop(m, seen, f"mon.{mon}", running)) is not None:
                 return decision
         if any(osd.up for osd in osds) and (unsettled_s := self._unsettled_s(m, seen)) > 0:
-            return Hold("the mons to settle: peering would wait for them, and clients' writes with it", unsettled_s)
+            why = "the mons to settle: peering would wait for them, and clients' writes with it"
+            return Hold("mons-settle", why, unsettled_s)
         for osd in osds:
             if (decision := self._stop(m, seen, f"osd.{osd.id}", osd.up)) is not None:
                 return decision

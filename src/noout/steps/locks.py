@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from noout.domain.cluster import Guest, GuestId, GuestKind, Task
 from noout.domain.maintenance import Json, Maintenance, Observation
@@ -44,6 +44,13 @@ def waits_now(due: Mapping[GuestId, str], m: Maintenance, seen: Observation) -> 
 def waited_s(guest: Guest, m: Maintenance, seen: Observation) -> float:
     since = recorded(m).get(str(guest.id), {}).get("since")
     return (seen.at - datetime.fromisoformat(since)).total_seconds() if since else 0.0
+
+
+def limit(guests: Iterable[GuestId], m: Maintenance, rules: Rules) -> datetime | None:
+    """Until when the first of these locks is waited for; None when no wait for one has begun."""
+    told = (recorded(m).get(str(guest), {}).get("since") for guest in guests)
+    began = min((datetime.fromisoformat(since) for since in told if since), default=None)
+    return None if began is None else began + timedelta(seconds=rules.lock_wait_s)
 
 
 def holder(guest: Guest, lock: str, seen: Observation) -> Task | None:

@@ -63,11 +63,12 @@ class Repair(Reconciler):
         """The lid is open: until the sign-off, or until it takes too long, or something else fails."""
         if m.closing_up:
             now = " NOW" if m.urgent else ""
-            return Hold(f"the technician to close up{now} and sign off: {m.closing_up}", POLL_S / 3, "technician")
+            return Hold("close-up", f"the technician to close up{now} and sign off: {m.closing_up}", POLL_S / 3)
         assert m.node_off_at is not None
         limit = m.hold_until or m.node_off_at + timedelta(seconds=self.rules.hold_limit_s)
+        told_at = None if m.healing else limit
         if seen.at < limit or m.healing:
-            return Hold("the technician to answer the checklist and sign off", POLL_S, "technician")
+            return Hold("checklist", "the technician to answer the checklist and sign off", POLL_S, told_at)
         stake = "; ".join(str(each) for each in m.facts.get("exposure", ())) or "its redundancy is missing"
         return blocked(
             "hold.limit", str(m.node), f"{m.node.name} has been away since {m.node_off_at:%H:%M} UTC: {stake}",
@@ -93,7 +94,7 @@ class Repair(Reconciler):
         action, cut = actions.shutdown_node(self.name, m.node), actions.force_off(self.name, m.node)
         for each in (action, cut):
             if is_pending(m, each.key):
-                return Hold(f"under way: {each.says}", 5.0)
+                return Hold("under-way", f"under way: {each.says}", 5.0)
         if m.closing_up and power is not Power.OFF:
             return Back("hold-data", f"something else failed before the node was off: {m.closing_up}")
         if power is Power.OFF:
@@ -101,7 +102,7 @@ class Repair(Reconciler):
             if node is not None and node.online:
                 why = "the cluster to see that the node is off"  # corosync needs some seconds
                 if waited_s(m, seen, why) < SEEN_OFF_S_MAX:
-                    return Hold(why, 2.0)
+                    return Hold("seen-off", why, 2.0)
                 return blocked(
                     "power.contradiction", str(m.node), f"the BMC says off, but {m.node.name} is online in the cluster",
                     "see whether this BMC belongs to that node; the run goes on when they agree",
@@ -142,5 +143,6 @@ class Repair(Reconciler):
         if (decision := keep_held(self.name, m, seen)) is not None:
             return decision
         if m.hands_on_by and m.signed_off_by is None and m.node_off_at is not None:
-            return Hold("the technician to step back and sign off: the node is to be switched on", POLL_S, "technician")
+            why = "the technician to step back and sign off: the node is to be switched on"
+            return Hold("step-back", why, POLL_S)
         return power_up(self.name, m, seen) or Finished()

@@ -11,12 +11,12 @@ from noout.codec import encode
 from noout.domain.maintenance import Action, Json, Maintenance, Observation, Pending
 from noout.domain.reasons import Blocker, Caution
 from noout.steps.site import Site
+from noout.steps.waits import WAITS, Needs
 
 ATTEMPTS_MAX = 3
 BACKOFF_S = (0.0, 15.0, 60.0)  # before the 2nd, 3rd, later attempt
 UNASKED_S = 60.0  # how long an effect that may never have been asked for is waited for
 
-Needs = Literal["", "technician", "approval", "confirmation", "operator", "time"]
 Sight = Literal["hardware", "ok-to-stop"]
 
 
@@ -39,11 +39,18 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing to do but wait. ``why`` is a stable sentence (no figures that tick): how long it has held is counted."""
+    """Nothing to do but wait for ``for_s``, then look again. ``code``: its kind (``waits.WAITS``). ``why`` is a stable
+    sentence (no figures that tick): how long it has held is counted. ``limit_at``: of this very wait, else its kind's.
+    """
 
+    code: str
     why: str
     for_s: float
-    needs: Needs = ""
+    limit_at: datetime | None = None
+
+    @property
+    def needs(self) -> Needs:
+        return WAITS[self.code].needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +161,13 @@ def retry_at(m: Maintenance, key: str) -> datetime | None:
 def attempt(m: Maintenance, seen: Observation, action: Action, *, remedy: str, code: str = "effect.failed") -> Decision:
     """The action now; or a wait while it is under way or backing off; or, tried too often, a blocker saying why."""
     if is_pending(m, action.key):
-        return Hold(f"under way: {action.says}", 2.0)
+        return Hold("under-way", f"under way: {action.says}", 2.0)
     if exhausted(m, action.key):
         why = m.why_failed.get(action.key, "it failed")
         return blocked(code, action.subject, f"{action.says}: failed {m.failed[action.key]} times: {why}", remedy)
     again = retry_at(m, action.key)
     if again is not None and seen.at < again:
-        return Hold(f"trying again soon: {action.says}", max((again - seen.at).total_seconds(), 1.0), "time")
+        return Hold("retry", f"trying again soon: {action.says}", max((again - seen.at).total_seconds(), 1.0))
     return Act((action,))
 
 

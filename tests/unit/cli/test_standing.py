@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from dataclasses import replace
+from datetime import timedelta
 
+import pytest
+
+from noout.cli.maintain import exit_code
 from noout.cli.standing import probation, show_standing
-from noout.domain.maintenance import Pending
+from noout.domain.errors import UnknownOutcome
+from noout.domain.maintenance import Doubted, Maintenance, Pending
 from noout.steps import actions
 from tests.unit.tell.cast import make_maintenance
+
+command = importlib.import_module("noout.cli.maintain")
 
 
 def test_it_is_called_repaired_only_when_its_probation_is_over() -> None:
@@ -41,3 +50,59 @@ def test_a_wait_says_since_when(capsys) -> None:  # type: ignore[no-untyped-def]
     assert f"waits for the node to boot (since {since:%Y-%m-%d %H:%M:%S} UTC)" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+def said_of(capsys, **changes) -> str:  # type: ignore[no-untyped-def]
+    show_standing(replace(make_maintenance(), closed_at=None, outcome="", **changes))
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_wait_says_until_when_and_what_to_do(capsys) -> None:  # type: ignore[no-untyped-def]
+    since = make_maintenance().opened_at
+    wait = {"waiting_for": "the node to boot", "waiting_since": since, "waiting_code": "boot"}
+    said = said_of(capsys, **wait, waiting_limit=since + timedelta(minutes=30))
+    assert f"until {since + timedelta(minutes=30):%Y-%m-%d %H:%M:%S} UTC at the latest)" in said
+    assert "→ look at the console of ams1/" in said
+
+
+def test_a_wait_for_a_decision_says_whose(capsys) -> None:  # type: ignore[no-untyped-def]
+    since = make_maintenance().opened_at
+    said = said_of(capsys, waiting_for="hands", waiting_since=since, waiting_code="hands-on", needs="technician")
+    assert "until the technician decides)" in said and "--link, or noout abort" in said
+
+
+def test_what_is_under_way_is_shown_with_its_beginning(capsys) -> None:  # type: ignore[no-untyped-def]
+    since = make_maintenance().opened_at
+    asked = Pending(actions.service("hold-data", make_maintenance().node, "stop", "osd.4"), since, 1, started=True)
+    assert f"under way since {since:%Y-%m-%d %H:%M:%S} UTC: Stop osd.4" in said_of(capsys, pending=(asked,))
+
+
+def test_a_doubted_effect_whose_answer_was_lost_leaves_the_outcome_unknown(capsys) -> None:  # type: ignore[no-untyped-def]
+    since = make_maintenance().opened_at
+    action = actions.service("hold-data", make_maintenance().node, "stop", "osd.4")
+    lost = Doubted(Pending(action, since, 1, started=True, unknown="the answer was lost"), since)
+    over = replace(make_maintenance(), outcome="done")
+    assert exit_code(over) == 0 and exit_code(replace(over, outcome="aborted")) == 1
+    assert exit_code(replace(over, doubted=(lost,))) == exit_code(replace(over, pending=(lost.pending,))) == 4
+    assert "nobody knows whether this was taken up: Stop osd.4" in said_of(capsys, doubted=(lost,))
+
+
+@pytest.mark.parametrize("unknown", ["the answer was lost", ""])
+async def test_stopping_the_command_then_says_that_the_outcome_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, unknown: str
+) -> None:
+    action = actions.service("hold-data", make_maintenance().node, "stop", "osd.4")
+    asked = Pending(action, make_maintenance().opened_at, 1, started=True, unknown=unknown)
+    state = replace(make_maintenance(), closed_at=None, pending=(asked,))
+
+    async def stopped(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    async def get(*_: object) -> Maintenance:
+        return state
+
+    monkeypatch.setattr(command, "follow", stopped)
+    monkeypatch.setattr(command.Maintenances, "get", get)
+    with pytest.raises(UnknownOutcome if unknown else asyncio.CancelledError) as told:
+        await command._followed(None, state.id)  # type: ignore[arg-type]
+    assert getattr(told.value, "exit_code", 130) == (4 if unknown else 130)

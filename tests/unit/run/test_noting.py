@@ -14,7 +14,7 @@ from noout.domain.errors import Refused, Retryable, Superseded
 from noout.domain.journal import Kind
 from noout.domain.note import CHARS_MAX, Note, read_note, with_note, without_note
 from noout.ports import Description
-from noout.run.noting import mind_note, put_note, take_away
+from noout.run.noting import announced, mind_note, put_note, take_away
 from noout.run.record import Known, Record
 from tests.unit.run.test_settle import Hand
 from tests.unit.steps.scene import NODE, cluster, maintenance, seen
@@ -181,3 +181,14 @@ async def test_a_run_that_was_overtaken_writes_nothing() -> None:
     with pytest.raises(Superseded):
         await run.minds(record)
     assert run.node.writes == 0
+
+
+async def test_the_question_for_the_first_effect_says_that_a_note_will_be_written() -> None:
+    """In step mode nothing is done unasked: not the note either."""
+    run = Run(Node())
+    fresh = await run.begin()
+    assert "the description of pve3 says that it is in maintenance" in announced(fresh.m)
+    record = await Run(Node()).begin(OWNED)
+    assert announced(record.m) == ""
+    await run.minds(fresh)
+    assert run.node.writes == 0, "no note goes before the first effect that was said yes to"
