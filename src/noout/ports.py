@@ -7,6 +7,7 @@ the caller then observes before it does anything else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -111,6 +112,11 @@ class Hypervisor(Protocol):
         ...
 
     async def task(self, upid: str) -> Task: ...
+
+    async def moves_made(self, guest: Guest, source: NodeId, since: datetime) -> Sequence[Task]:
+        """Migrations of the guest away from ``source``, whoever began them after ``since`` and all over and well; the
+        last one first. The node's own clock counts. ``source`` must be up."""
+        ...
 
     async def progress(self, upid: str) -> MigrationProgress | None:
         """Read from the task's log; None before the first figure."""
@@ -308,6 +314,43 @@ class Journal(Protocol):
 
     async def messages(self, stream: str) -> Sequence[Message]:
         """All messages ever posted, oldest first; the fold knows which were seen."""
+        ...
+
+    async def erase(
+        self, stream: str, expected_seq: int, reads: Sequence[Event], said: Sequence[tuple[str, Message]], actor: str
+    ) -> Event:
+        """Have events (``reads``) and messages (``said``: each with its old key) read as given from now on, and append
+        the event that says so, all or nothing. Every digest stays as it is. Raises Superseded as ``append`` does."""
+        ...
+
+    async def writable(self) -> None:
+        """Write something. Raises StoreBroken where nothing can be written."""
+        ...
+
+
+class Leases(Protocol):
+    """Which of the noout processes on one store does what. A lease has one holder at a time, and falls to another
+    process when its holder has not been heard of for a while."""
+
+    def joined(self, *, serves: bool) -> AbstractAsyncContextManager[None]:
+        """Take part until the block ends; what is held then is free at once. ``serves``: not just for one command."""
+        ...
+
+    async def take(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of ``names`` that are held here now: already, or because nobody alive held them."""
+        ...
+
+    def holds(self, name: str) -> bool:
+        """Whether it is held here for certain at this moment. Asks nobody: False as soon as another may have it."""
+        ...
+
+    def fenced(self, journal: Journal, name: str) -> Journal:
+        """``journal`` as the holder of ``name`` writes to it: ``append`` raises Superseded for anybody else, checked
+        together with the write."""
+        ...
+
+    async def served(self) -> bool:
+        """Whether another process serves this store."""
         ...
 
 

@@ -10,7 +10,7 @@ from noout.domain.cluster import GuestId, NodeId
 from noout.domain.errors import Superseded
 from noout.domain.hardware import HardwareState, LogEntry
 from noout.domain.impact import Sample
-from noout.domain.journal import GENESIS, Event, Message, digest
+from noout.domain.journal import ERASED, GENESIS, Event, Message, digest, reading
 from noout.domain.maintenance import Json
 from noout.domain.trend import Trend, bucket, condense
 from noout.ports import Clock
@@ -40,6 +40,21 @@ class MemoryStore:
         event = Event(stream, seq, at, str(kind), plain, actor, made)
         self._events.setdefault(stream, []).append(event)
         return event
+
+    async def erase(
+        self, stream: str, expected_seq: int, reads: Sequence[Event], said: Sequence[tuple[str, Message]], actor: str
+    ) -> Event:
+        told = {"reads": {str(each.seq): reading(each) for each in reads}}
+        event = await self.append(stream, expected_seq, ERASED, told, actor)
+        instead = {each.seq: each for each in reads}
+        self._events[stream] = [instead.get(each.seq, each) for each in self._events[stream]]
+        changed = dict(said)
+        box = (changed.get(key, message) for key, message in self._messages.get(stream, {}).items())
+        self._messages[stream] = {message.key: message for message in box}
+        return event
+
+    async def writable(self) -> None:
+        return None
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Event]:
         return self._events.get(stream, [])[after:]

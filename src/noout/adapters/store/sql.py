@@ -1,7 +1,7 @@
 """Journal and measurements in a database, by SQLAlchemy Core: SQLite with no set-up, or PostgreSQL.
 
-Calls leave the event loop (``asyncio.to_thread``): a slow disk or database must not stop the watch. Raises Broken when
-the database cannot be used, Superseded when another writer was faster.
+Calls leave the event loop (``asyncio.to_thread``): a slow disk or database must not stop the watch. Raises
+StoreBroken when the database cannot be used, Superseded when another writer was faster.
 """
 
 from __future__ import annotations
@@ -10,25 +10,33 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, make_url, select
+from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, func, insert, make_url, select
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from noout.adapters.store import readings, samples
-from noout.adapters.store.tables import events, messages, metadata
+from noout.adapters.store import copying, erasing, facts, readings, samples
+from noout.adapters.store.tables import events, messages
 from noout.domain.cluster import GuestId, NodeId
-from noout.domain.errors import Broken, NooutError, Superseded, UsageError
+from noout.domain.errors import Broken, NooutError, StoreBroken, Superseded, UsageError
 from noout.domain.hardware import HardwareState, LogEntry
 from noout.domain.impact import Sample
-from noout.domain.journal import GENESIS, Event, Message, digest
+from noout.domain.journal import ERASED, GENESIS, Event, Message, digest, reading
 from noout.domain.maintenance import Json
 from noout.domain.trend import Trend
 from noout.ports import Clock
 
 T = TypeVar("T")
+
+IDLE_S = 5  # between two statements of one transaction
+# In libpq's own words: seconds, and for the last one milliseconds.
+PATIENCE = {
+    "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}  # fmt: skip
 
 
 class SqlStore:
@@ -46,6 +54,7 @@ class SqlStore:
         self._readings = readings.Readings()
         self._waiting: list[tuple[HardwareState, asyncio.Future[None]]] = []
         self._writing = asyncio.Lock()
+        self._guard: Callable[[Connection], None] = lambda connection: None
 
     @classmethod
     def at(cls, url: str, clock: Clock) -> SqlStore:
@@ -59,13 +68,23 @@ class SqlStore:
         await store._make()
         return store
 
+    def guarded(self, guard: Callable[[Connection], None]) -> SqlStore:
+        """The same store, as one writes to its journal for whom ``guard`` speaks: it runs in the transaction of every
+        append, and when it raises, nothing is written."""
+        other = copy(self)
+        other._guard = guard
+        return other
+
     async def close(self) -> None:
         await asyncio.to_thread(self._engine.dispose)
 
     async def _make(self) -> None:
         async with self._making:
             if not self._made:
-                await self._transact(metadata.create_all)
+                try:
+                    await self._transact(facts.make)
+                except IntegrityError:  # another process made the same tables at this moment
+                    await self._transact(facts.make)
                 self._made = True
 
     async def do(self, work: Callable[[Connection], T]) -> T:
@@ -74,9 +93,21 @@ class SqlStore:
             await self._make()
         return await self._transact(work)
 
-    async def _transact(self, work: Callable[[Connection], T]) -> T:
+    async def at_once(self, work: Callable[[Connection], T], *, alone: bool = False) -> T:
+        """Run ``work`` on one picture of the database that does not change meanwhile. ``alone``: nobody else writes."""
+        await self._make()
+
+        def still(connection: Connection) -> T:
+            copying.hold_still(connection, alone=alone)
+            return work(connection)
+
+        fixed = self._engine.dialect.name != "sqlite" and not alone
+        return await self._transact(still, {"isolation_level": "REPEATABLE READ"} if fixed else {})
+
+    async def _transact(self, work: Callable[[Connection], T], options: Mapping[str, Any] | None = None) -> T:
         def transaction() -> T:
-            with self._engine.begin() as connection:
+            engine = self._engine.execution_options(**options) if options else self._engine
+            with engine.begin() as connection:
                 return work(connection)
 
         try:
@@ -85,7 +116,7 @@ class SqlStore:
             raise
         except SQLAlchemyError as error:
             cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise Broken(
+            raise StoreBroken(
                 f"the database ({self._engine.url.render_as_string()}) cannot be used: {cause}",
                 remedy="check that it runs, is writable and has room; nothing new is begun until then",
             ) from None
@@ -96,31 +127,35 @@ class SqlStore:
         self, stream: str, expected_seq: int, kind: str, data: Mapping[str, Json], actor: str = "noout"
     ) -> Event:
         # Through JSON once, so that what is hashed is what will be read back.
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
-        plain, at = json.loads(text), self._clock.now()
+        plain, at = json.loads(json.dumps(data, ensure_ascii=False, allow_nan=False)), self._clock.now()
 
         def work(connection: Connection) -> Event:
-            last = connection.execute(
-                select(events.c.seq, events.c.digest)
-                .where(events.c.stream == stream)
-                .order_by(events.c.seq.desc())
-                .limit(1)
-            ).first()
-            seq, previous = (0, GENESIS) if last is None else (last.seq, last.digest)
-            if seq != expected_seq:
-                raise Superseded(f"{stream} is at event {seq}, not {expected_seq}: somebody else wrote to it")
-            made = digest(previous, stream, seq + 1, at, kind, plain, actor)
-            connection.execute(
-                insert(events).values(
-                    stream=stream, seq=seq + 1, at=at.isoformat(), kind=kind, data=text, actor=actor, digest=made
-                )
-            )
-            return Event(stream, seq + 1, at, str(kind), plain, actor, made)
+            self._guard(connection)
+            return _append(connection, stream, expected_seq, at, kind, plain, actor)
 
         try:
             return await self.do(work)
         except IntegrityError:
             raise Superseded(f"{stream}: somebody else wrote event {expected_seq + 1}") from None
+
+    async def erase(
+        self, stream: str, expected_seq: int, reads: Sequence[Event], said: Sequence[tuple[str, Message]], actor: str
+    ) -> Event:
+        told, at = {"reads": {str(each.seq): reading(each) for each in reads}}, self._clock.now()
+
+        def work(connection: Connection) -> Event:
+            erasing.write_over(connection, stream, reads, said)
+            return _append(connection, stream, expected_seq, at, ERASED, told, actor)
+
+        try:
+            event = await self.do(work)
+        except IntegrityError:
+            raise Superseded(f"{stream}: somebody else wrote event {expected_seq + 1}") from None
+        await asyncio.to_thread(erasing.settle_files, self._engine)
+        return event
+
+    async def writable(self) -> None:
+        await self.do(lambda connection: facts.written(connection, self._clock.now()))
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Event]:
         query = select(events).where(events.c.stream == stream, events.c.seq > after).order_by(events.c.seq)
@@ -219,9 +254,57 @@ class SqlStore:
         return await self.do(lambda connection: readings.memory(connection, node))
 
 
+def head(connection: Connection, stream: str) -> tuple[int, str]:
+    """The number and the digest of a stream's last event."""
+    query = (
+        select(events.c.seq, events.c.digest).where(events.c.stream == stream).order_by(events.c.seq.desc()).limit(1)
+    )
+    last = connection.execute(query).first()
+    return (0, GENESIS) if last is None else (last.seq, last.digest)
+
+
+def write_after(
+    connection: Connection,
+    last: tuple[int, str],
+    stream: str,
+    at: datetime,
+    kind: str,
+    data: Mapping[str, Json],
+    actor: str,
+) -> Event:
+    """Append to a stream after this ``head``; IntegrityError when another writer was faster."""
+    seq, previous = last
+    made = digest(previous, stream, seq + 1, at, kind, data, actor)
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    row = {"stream": stream, "seq": seq + 1, "at": at.isoformat(), "kind": kind, "data": text, "actor": actor}
+    connection.execute(insert(events).values(**row, digest=made))
+    return Event(stream, seq + 1, at, str(kind), data, actor, made)
+
+
+def _append(
+    connection: Connection,
+    stream: str,
+    expected_seq: int,
+    at: datetime,
+    kind: str,
+    data: Mapping[str, Json],
+    actor: str,
+) -> Event:
+    last = head(connection, stream)
+    if last[0] != expected_seq:
+        raise Superseded(f"{stream} is at event {last[0]}, not {expected_seq}: somebody else wrote to it")
+    return write_after(connection, last, stream, at, kind, data, actor)
+
+
 def _event(row: Row[Any]) -> Event:
-    at = datetime.fromisoformat(row.at)
-    return Event(row.stream, row.seq, at, row.kind, json.loads(row.data), row.actor, row.digest)
+    try:
+        at, data = datetime.fromisoformat(row.at), json.loads(row.data)
+    except ValueError:
+        raise Broken(
+            f"{row.stream}: event {row.seq} ({row.kind}) was changed after it was written: it cannot be read",
+            remedy="restore a backup, which has it as it was",
+        ) from None
+    return Event(row.stream, row.seq, at, row.kind, data, row.actor, row.digest)
 
 
 def _engine(url: str) -> Engine:
@@ -229,7 +312,7 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
             Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, pool_pre_ping=True)
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=_patience(parsed))
     except (ArgumentError, NoSuchModuleError) as error:
         raise UsageError(f"key store.url: {error}", remedy="for example sqlite:///noout.db") from None
     except ModuleNotFoundError as error:
@@ -238,7 +321,24 @@ def _engine(url: str) -> Engine:
         raise Broken(f"key store.url: {error.strerror}: {error.filename}", remedy="check the folder") from None
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _sqlite_manners)
+    if parsed.get_backend_name() == "postgresql":
+        event.listen(engine, "connect", _postgres_manners)
     return engine
+
+
+def _patience(url: URL) -> dict[str, int]:
+    """How long a PostgreSQL server that is gone is waited for; what the URL says itself counts."""
+    if url.get_backend_name() != "postgresql":
+        return {}
+    return {key: value for key, value in PATIENCE.items() if key not in url.query}
+
+
+def _postgres_manners(connection: Any, _: object) -> None:
+    """A process that is stopped in the middle of a transaction, or whose machine is gone, blocks nobody for long."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
+    cursor.close()
+    connection.commit()
 
 
 def _sqlite_manners(connection: Any, _: object) -> None:

@@ -43,6 +43,14 @@ messages = Table(
     UniqueConstraint("stream", "key"),
 )
 
+# What the store says of itself (``facts``).
+store_facts = Table(
+    "store_facts",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", String(200), nullable=False),
+)
+
 # Packed: a row for each answer would be thirty times as much.
 sample_blocks = Table(
     "sample_blocks",
@@ -92,4 +100,21 @@ watch_memory = Table(
     Column("node", String(200), primary_key=True),
     Column("at_s", Float, nullable=False),
     Column("memory", Text, nullable=False),  # JSON
+)
+
+# Who takes part, until when it counts as alive (Unix seconds of the database's own clock), and who holds what.
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("holder", String(200), primary_key=True),
+    Column("until_s", Float, nullable=False),
+    Column("serves", Integer, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(300), primary_key=True),
+    Column("holder", String(200), nullable=False),  # "": given back
+    Column("token", Integer, nullable=False),  # one more with each new holder
 )
