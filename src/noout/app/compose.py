@@ -26,6 +26,7 @@ from noout.adapters.pve.login import TicketLogin
 from noout.adapters.pve.nodes import PveNodes
 from noout.adapters.pve.survey import PveSurveyor
 from noout.adapters.shell.ssh import SshHost, SshShell
+from noout.adapters.store.leases import Alone, SqlLeases
 from noout.adapters.store.sql import SqlStore
 from noout.adapters.tls import context_for
 from noout.app.naming import resolve
@@ -47,6 +48,7 @@ from noout.ports import (
     Hypervisor,
     Inspector,
     Journal,
+    Leases,
     Measurements,
     Prober,
     Shell,
@@ -59,6 +61,7 @@ from noout.settings_probes import DIRECT, VantageSettings
 
 # A lab's time may run fast, this machine does not: what is due every minute is not done sixty times a second.
 KEEP_S, KEEP_WALL_S = 60.0, 5.0  # how long guests' configurations are kept
+LASTS_SHARE = 0.5  # of the time a take-over may take, a lease lasts; the rest is for whoever takes it over to begin
 
 
 @dataclass
@@ -80,6 +83,7 @@ class Installation:
     inspectors: Mapping[str, Inspector] = field(default_factory=dict)
     exporters: Mapping[str, Exporters] = field(default_factory=dict)
     event_sources: Mapping[NodeId, EventSource] = field(default_factory=dict)
+    leases: Leases = field(default_factory=Alone)
 
     known: Known = field(init=False)  # the maintenances as last folded
 
@@ -197,8 +201,7 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
     """Open the doors that the configuration names; nothing is asked of anybody yet, nothing written anywhere."""
     clock = clock_of(settings)
     async with AsyncExitStack() as stack:
-        path = _store_path(settings)
-        store = SqlStore.at(f"sqlite:///{path}" if path else settings.store.url, clock)
+        store, path = store_of(settings, clock)
         stack.push_async_callback(store.close)
         hypervisors: dict[str, Hypervisor] = {}
         cephs: dict[str, CephCluster] = {}
@@ -239,7 +242,14 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
         yield Installation(
             settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy, path, surveyors, ceph_surveyors,
             inspectors, exporters, {node: board for node, board in bmcs.items() if isinstance(board, RedfishBmc)},
+            Alone() if path else SqlLeases(store, settings.store.takeover_s * LASTS_SHARE),
         )  # fmt: skip
+
+
+def store_of(settings: Settings, clock: Clock) -> tuple[SqlStore, Path | None]:
+    """The store, which is not opened yet, and its file where it is SQLite."""
+    path = _store_path(settings)
+    return SqlStore.at(f"sqlite:///{path}" if path else settings.store.url, clock), path
 
 
 def _store_path(settings: Settings) -> Path | None:

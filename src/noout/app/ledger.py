@@ -115,10 +115,10 @@ async def look(found: Installation, cluster: str, holdings: Sequence[Holding]) -
     lit = {each.node for each in holdings if each.kind == "led" and each.node in found.bmcs}
     boards = {node: await found.bmcs[node].observe(log=False) for node in sorted(lit)}
     state = await found.hypervisors[cluster].observe()
-    return View(state, await ceph.observe() if ceph is not None else None, boards, await _notes(found, state))
+    return View(state, await ceph.observe() if ceph is not None else None, boards, await notes_of(found, state))
 
 
-async def _notes(found: Installation, state: ClusterState) -> dict[NodeId, str]:
+async def notes_of(found: Installation, state: ClusterState) -> dict[NodeId, str]:
     """Of the nodes that are up; one that does not tell its own is left out."""
     online = [node.id for node in state.nodes if node.online]
 
@@ -176,7 +176,7 @@ async def read_ledger(found: Installation, books: Books | None = None, only: str
             unread[cluster] = error.message
             lines += [Line(holding, live, Now.UNKNOWN) for holding, live in here]
             continue
-        told = _lines(here, view)
+        told = lines_of(here, view)
         lines += [each for each in told if each.live or each.now is Now.SET]
         odd += oddities(told, view, _in_work(books, found, cluster))
     return Ledger(tuple(sorted(lines, key=lambda each: each.holding.since)), tuple(odd), unread)
@@ -187,11 +187,11 @@ async def odd_in(found: Installation, state: ClusterState, ceph: CephState | Non
     books = Books(found)
     await books.read()
     here = [each for each in books.latest().values() if each[0].cluster == state.name]
-    view = View(state, ceph, {}, await _notes(found, state))
-    return tuple(oddities(_lines(here, view), view, _in_work(books, found, state.name)))
+    view = View(state, ceph, {}, await notes_of(found, state))
+    return tuple(oddities(lines_of(here, view), view, _in_work(books, found, state.name)))
 
 
-def _lines(held: Sequence[tuple[Holding, bool]], view: View) -> list[Line]:
+def lines_of(held: Sequence[tuple[Holding, bool]], view: View) -> list[Line]:
     return [Line(holding, live, now(holding, view)) for holding, live in held]
 
 

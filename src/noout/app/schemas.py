@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from noout.app.doctor.diagnosis import Diagnosis
 from noout.app.ledger import Ledger
+from noout.app.older import Compared
 from noout.app.snapshot import Snapshot
 from noout.app.standstill import Standstill
 from noout.app.watcher import Health
@@ -52,6 +53,7 @@ class StatusDocument:
     version: Literal[1]
     maintenances: tuple[Maintenance, ...]
     standstill: Standstill | None = None  # since when nothing new is done anywhere
+    compared: Compared | None = None  # where it stands still because the journal may not be the latest
 
 
 @dataclass(frozen=True)

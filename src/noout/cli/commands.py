@@ -67,7 +67,11 @@ ENTRIES = (
     Entry("probe", "noout.cli.probe:probe", ACT, "ask customers' services from here, for another noout"),
     Entry("workorder", "noout.cli.act:workorder", TELL, "the technician's work order, or a link to it"),
     Entry("report", "noout.cli.report:report", TELL, "the customers' reports of a maintenance"),
-    Entry("journal", "noout.cli.journal:app", TELL, "prove that nobody changed the journal"),
+    Entry("journal", "noout.cli.journal:app", TELL, "prove that nobody changed the journal; take it along"),
+    Entry("backup", "noout.cli.backup:backup", TELL, "everything that noout keeps as one file"),
+    Entry(
+        "restore", "noout.cli.backup:restore", TELL, "fill an empty store from a backup; all stands still then"
+    ),
     Entry("schema", "noout.cli.look:schema", TELL, "the JSON Schema of a document that noout writes"),
 )
 INDEX = {entry.name: entry for entry in ENTRIES}

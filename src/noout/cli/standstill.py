@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from noout.app.maintain import Maintenances
-from noout.app.standstill import allow_all, standstill, stop_all
-from noout.cli.options import ConfigOption, opened, operator, out, wait
+from noout.app.older import allow_despite
+from noout.app.standstill import standstill, stop_all
+from noout.cli.options import ConfigOption, opened, operator, out, wait, working
 
 
 def stop(
@@ -42,11 +43,18 @@ def stop(
 
 
 def allow(config: ConfigOption = None) -> None:
-    """Allow effects again: every maintenance looks at its cluster anew, and goes on."""
+    """Allow effects again: every maintenance looks at its cluster anew, and goes on.
+
+    After a restore, or where a cluster tells of more than the journal has: say with it that this journal counts all
+    the same. Look at `noout status` first, and make sure that no other noout acts on these clusters.
+    """
 
     async def work() -> None:
         async with opened(config) as found:
-            fresh = await allow_all(found.journal, operator())
+            with working("looking at the clusters"):
+                fresh, ahead = await allow_despite(found, operator())
         out.print("effects are allowed again" if fresh else "nothing was stopped", markup=False)
+        for each in ahead:
+            out.print(f"  this journal counts all the same: {each.why}", markup=False, soft_wrap=True)
 
     wait(work())

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from noout.codec import encode
-from noout.domain.journal import Kind
+from noout.domain.errors import StoreBroken
+from noout.domain.journal import Kind, MessageKind
 from noout.domain.maintenance import Observation
-from noout.domain.reasons import Caution
+from noout.domain.reasons import Blocker, Caution
 from noout.run.context import Context
+from noout.run.invariants import violations
 from noout.run.record import Record
 from noout.steps import checks
 from noout.steps.exposure import SURE_S, baseline, exposure, given_up, second_fault
 from noout.steps.step import owns
 
 # Blockers that cannot wait until somebody looks.
-PAGED = frozenset({"hold.limit", "invariant", "wait.world", "effect.no-end"})
+PAGED = frozenset({"hold.limit", "invariant", "journal.older", "wait.world", "effect.no-end"})
 
 
 async def mind_exposure(ctx: Context, record: Record, seen: Observation) -> None:
@@ -39,6 +41,32 @@ async def mind_exposure(ctx: Context, record: Record, seen: Observation) -> None
     elif seen.at.timestamp() - suspected["since"] >= SURE_S:
         await ctx.page(m, f"{m.node} is away and {why}: close up now")  # first: rather twice than never
         await record.write(Kind.FACT, {"name": "second-fault", "value": why})
+
+
+async def mind_invariants(record: Record, seen: Observation) -> tuple[Blocker, ...]:
+    """What must never be and is: nothing is done while it lasts. Seen twice in a row it pauses the run, so that a
+    person looks before it goes on; but not one that has given up redundancy, whose way back must not take longer."""
+    m = record.m
+    by_itself = given_up(m)
+    then = "the run goes on when it is mended" if by_itself else f"when it is mended: noout resume {m.id}"
+    remedy = f"look at once; {then}"
+    found = tuple(Blocker("invariant", str(m.node), each, remedy) for each in violations(m, seen))
+    again = any(each.code == "invariant" for each in m.blockers)
+    if found and again and not (m.paused or by_itself):
+        told = {"reason": found[0].message}
+        key = f"noout/invariant/{m.seq}"
+        said = {"key": key, "kind": MessageKind.PAUSE.value, "at": seen.at.isoformat(), "data": told}
+        await record.write(Kind.MESSAGE, said)
+    return found
+
+
+async def say_unkept(ctx: Context, maintenance: str, error: StoreBroken) -> None:
+    """Wake somebody once for each time that the journal can no longer be written, while that can still be told."""
+    m = ctx.known.states.get(maintenance)
+    ctx.known.forget(maintenance)
+    if m is not None and maintenance not in ctx.unkept:
+        ctx.unkept.add(maintenance)
+        await ctx.page(m, f"nothing new is done for {maintenance}: {error}")
 
 
 async def _mind_flag(ctx: Context, record: Record, seen: Observation) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, GuestId, NodeId
 from noout.domain.maintenance import Json, Maintenance, Observation, Plan
+from noout.domain.note import Note
 from noout.domain.windows import Shut
 from noout.domain.workorder import WorkOrder
 from noout.ports import Clock, Journal
@@ -46,8 +47,16 @@ def always_open(node: NodeId, at: datetime) -> Shut | None:
     return None
 
 
+def nobody_else() -> bool:
+    return True
+
+
 def no_link(m: Maintenance) -> str:
     return ""
+
+
+async def always_doubt(m: Maintenance, note: Note, why: str) -> bool:
+    return True
 
 
 async def nobody_to_page(m: Maintenance, why: str) -> None:
@@ -70,10 +79,13 @@ class Sighting:
 class Context:
     """``frozen``: why this run may start no effect now, "" when it may. ``shut``: why nothing is begun on this node
     at this hour. ``page`` wakes people, and never raises.
+    ``doubt``: a note tells of more than the journal has, in words: True unless an operator has said that the journal
+    counts all the same.
     ``link``: where people see how it stands, "" when nowhere.
     ``inventory``: what the node says of itself from inside, None when it says nothing; None: nobody can ask it.
+    ``leads``: whether this process leads the run for certain; ``journal`` refuses it when it does not.
     ``soak_s``: how long the repaired node is to prove itself.
-    ``sightings`` and ``known`` are scratch memory."""
+    ``sightings``, ``unkept`` and ``known`` are scratch memory."""
 
     journal: Journal
     clock: Clock
@@ -84,6 +96,7 @@ class Context:
     silent: Callable[[Maintenance], Awaitable[frozenset[GuestId]]] = nobody_is_silent
     answered: Callable[[Maintenance], Awaitable[Mapping[GuestId, datetime | None]]] = nobody_is_asked
     frozen: Callable[[Maintenance], Awaitable[str]] = nothing_is_frozen
+    doubt: Callable[[Maintenance, Note, str], Awaitable[bool]] = always_doubt
     shut: Callable[[NodeId, datetime], Shut | None] = always_open
     page: Callable[[Maintenance, str], Awaitable[None]] = nobody_to_page
     link: Callable[[Maintenance], str] = no_link
@@ -92,7 +105,11 @@ class Context:
     probation_s: float = 7 * 86400.0
     stall_s: float = 60.0
     rules: Rules = RULES
+    leads: Callable[[], bool] = nobody_else
     sightings: dict[str, Sighting] = field(default_factory=dict)
+    unkept: set[str] = field(default_factory=set)  # whose journal could not be written: somebody was told
+    looked_back: dict[str, datetime] = field(default_factory=dict)  # until when a run's note need not be read again
+    unread: dict[str, datetime] = field(default_factory=dict)  # since when it could not be read
     known: Known = field(init=False)
 
     def __post_init__(self) -> None:
