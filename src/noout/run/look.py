@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
-from noout.domain.cluster import GuestId, MigrationProgress, Task
+from noout.domain.cluster import GuestId, MigrationProgress, NodeId, Task
 from noout.domain.errors import NooutError
 from noout.domain.maintenance import Maintenance, Observation, Pending
 from noout.run.context import Context, Sighting
 from noout.steps import checks
+from noout.steps.flights import MOVE_VERBS
 from noout.steps.guest_effects import MOVING_KINDS
 from noout.steps.site import Site
 from noout.steps.step import Sight
+
+CLOCKS_DIFFER = timedelta(seconds=60)  # a node's clock may be behind ours by so much
 
 
 async def look(ctx: Context, m: Maintenance, sees: frozenset[Sight]) -> Observation:
@@ -44,7 +48,7 @@ def adopted(pending: Pending, seen: Observation) -> str | None:
 
 def _unknown(pending: Pending, seen: Observation) -> str | None:
     """A running migration of this pending move's guest, whosever it is, while we know none."""
-    if pending.upid or pending.action.verb not in ("migrate", "ha-migrate"):
+    if pending.upid or pending.action.verb not in MOVE_VERBS:
         return None
     vmid = pending.action.subject.rpartition("/")[2]
     running = (each for each in seen.cluster.running_tasks if each.kind in MOVING_KINDS and each.subject == vmid)
@@ -65,10 +69,12 @@ async def _moves(
     for pending in m.pending:
         upid = pending.upid or _unknown(pending, seen)
         if upid is None:
+            if (past := await _past(pending, seen, site)) is not None:
+                progress[GuestId.parse(pending.action.subject)] = past
             continue
         try:
             task = await site.hypervisor.task(upid)
-            moves = pending.action.verb in ("migrate", "ha-migrate")
+            moves = pending.action.verb in MOVE_VERBS
             found = await site.hypervisor.progress(upid) if moves else None
         except NooutError:
             continue
@@ -83,6 +89,28 @@ async def _moves(
         if task.running and _stands_still(ctx, upid, found, seen):
             stalled.add(guest)
     return tasks, progress, frozenset(stalled)
+
+
+async def _past(pending: Pending, seen: Observation, site: Site) -> MigrationProgress | None:
+    """What the log says of a move that came and went between two looks: HA's own migrations are told by no UPID. Asked
+    for once it has arrived, as far as the cluster tells; None where nobody can say."""
+    if pending.action.verb not in MOVE_VERBS:
+        return None
+    guest = seen.cluster.guest(GuestId.parse(pending.action.subject))
+    target = pending.action.args.get("target")
+    if guest is None or guest.node.name != target or guest.lock is not None:
+        return None
+    if guest.ha is not None and (guest.ha.node != target or guest.ha.state != "started"):
+        return None
+    source = NodeId(guest.node.cluster, str(pending.action.args.get("source")))
+    try:
+        for task in await site.hypervisor.moves_made(guest, source, pending.since - CLOCKS_DIFFER):
+            found = await site.hypervisor.progress(task.upid)
+            if found is not None and _is_ours(pending, found):
+                return found
+    except NooutError:
+        pass
+    return None
 
 
 def _stands_still(ctx: Context, upid: str, found: MigrationProgress | None, seen: Observation) -> bool:

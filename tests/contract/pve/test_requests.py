@@ -123,6 +123,7 @@ class Visit:
             "migrate": self.migrate,
             "task": lambda: do.task(self.upid),
             "progress": lambda: do.progress(self.upid),
+            "moves_made": lambda: do.moves_made(self.guest(104), PVE3, self.site.clock.now()),
             "cancel": lambda: do.cancel(self.upid),
             "ha_migrate": lambda: do.ha_migrate(self.guest(101), PVE1),
             "set_drive": self.drive,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
+import pytest
+
 from noout.domain.cluster import GuestId, MigrationProgress, NodeId, Task
 from noout.domain.errors import Retryable
 from noout.domain.maintenance import Observation
 from noout.run.context import Answer, Context
-from noout.run.look import look
+from noout.run.look import CLOCKS_DIFFER, look
 from noout.steps import actions
 from noout.steps.site import Site
 from tests.unit.steps.scene import NODE, bmc, cluster, guest, maintenance, move, pending, plan, seen, task
@@ -90,3 +92,54 @@ async def test_a_task_that_cannot_be_read_says_nothing() -> None:
     world.deaf = True
     (found,) = await looks(world)
     assert (found.tasks, found.progress, found.stalled) == ({}, {}, frozenset())
+
+
+class Afterwards(World):
+    """The guest has arrived, as far as its fields say; one task of it is over, to the target given."""
+
+    def __init__(self, target: str = "pve1", **guest_: Any) -> None:
+        super().__init__(sent(10, target=target))
+        self.found, self.asked = guest_, 0
+
+    async def observe(self, log: bool = True) -> Any:
+        here = {"on": "pve1", "ha": True, "says": "started"} | self.found
+        says = here.pop("says")
+        there = guest(100, here.pop("on"), **here)
+        there = replace(there, ha=replace(there.ha, state=says)) if there.ha else there
+        return cluster(there) if log else bmc()
+
+    async def moves_made(self, guest: Any, source: NodeId, since: Any) -> list[Task]:
+        self.asked += 1
+        assert (source, since) == (NODE, ASKED.since - CLOCKS_DIFFER)
+        if self.deaf:
+            raise Retryable("the node is off")
+        return [task(100)]
+
+
+BY_HA = replace(OURS, pending=(pending(actions.move("evacuate", move(100, ha=True), guest(100, ha=True))),))
+
+
+async def test_a_move_of_has_own_that_came_and_went_unseen_is_looked_up_once_it_has_arrived() -> None:
+    (found,) = await looks(world := Afterwards(), BY_HA)
+    assert (found.progress, world.asked) == ({GuestId("ams1", 100): sent(10)}, 1)
+    (found,) = await looks(Afterwards(target="pve2"), BY_HA)
+    assert found.progress == {}, "it went elsewhere: not the one we asked for"
+    deaf = Afterwards()
+    deaf.deaf = True
+    (found,) = await looks(deaf, BY_HA)
+    assert found.progress == {}, "nobody knows its pause, and nothing waits for that"
+
+
+@pytest.mark.parametrize(
+    "guest_",
+    [
+        {"on": "pve3"},
+        {"lock": "migrate"},
+        {"says": "migrate"},
+        {"ha": False, "lock": "migrate"},
+        {"ha": False, "on": "pve3"},
+    ],
+)
+async def test_nobody_looks_for_a_move_that_is_not_over(guest_: dict[str, Any]) -> None:
+    (found,) = await looks(world := Afterwards(**guest_), BY_HA)
+    assert (found.progress, world.asked) == ({}, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from noout.adapters.pve import own_addresses, parse
@@ -99,6 +100,15 @@ class PveHypervisor:
 
     async def task(self, upid: str) -> Task:
         return parse.task_status(await self._client.get(f"{self._task_path(upid)}/status"))
+
+    async def moves_made(self, guest: Guest, source: NodeId, since: datetime) -> Sequence[Task]:
+        data = await self._client.get(
+            f"/nodes/{source.name}/tasks",
+            vmid=guest.id.vmid,
+            typefilter="qmigrate" if guest.kind is GuestKind.QEMU else "vzmigrate",
+            since=int(since.timestamp()),
+        )
+        return [task for task in parse.finished_tasks(data) if task.ok]
 
     async def progress(self, upid: str) -> MigrationProgress | None:
         path = f"{self._task_path(upid)}/log"

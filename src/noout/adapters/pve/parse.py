@@ -105,6 +105,18 @@ def running_tasks(data: Any) -> tuple[Task, ...]:
     )
 
 
+def finished_tasks(data: Any) -> tuple[Task, ...]:
+    """Rows of ``/nodes/N/tasks`` that have ended, the last one begun first."""
+    ended = [row for row in rows(data) if row.get("endtime")]
+    return tuple(
+        Task(
+            str(row["upid"]), str(row["node"]), str(row["type"]), str(row.get("id") or ""), False,
+            str(row.get("status") or "unexpected status"),
+        )
+        for row in sorted(ended, key=lambda row: whole(row.get("starttime")), reverse=True)
+    )  # fmt: skip
+
+
 # --- nodes and storages ----------------------------------------------------------------------------------
 
 
