@@ -81,11 +81,12 @@ def _count(number: int, what: str) -> str:
 
 
 def _erasures(events: list[Event]) -> list[str]:
-    return [
-        f"text of {_count(len(event.data['reads']), 'event')} was erased by {event.actor} at {event.at:%Y-%m-%d %H:%M} UTC"
-        for event in events
-        if event.kind == ERASED
-    ]
+    said = []
+    for event in events:
+        if event.kind == ERASED:
+            count = _count(len(event.data["reads"]), "event")
+            said.append(f"text of {count} was erased by {event.actor} at {event.at:%Y-%m-%d %H:%M} UTC")
+    return said
 
 
 @app.command("export")
