@@ -15,6 +15,7 @@ from noout.domain.errors import (
     NooutError,
     Refused,
     Retryable,
+    StoreBroken,
     Superseded,
     UnknownOutcome,
     Untrusted,
@@ -24,14 +25,15 @@ from noout.domain.maintenance import Action, Json, Maintenance, Mode, Observatio
 from noout.domain.reasons import Blocker
 from noout.ports import Wait
 from noout.run import opening
-from noout.run.alarm import PAGED, mind_exposure
+from noout.run.alarm import PAGED, mind_exposure, mind_invariants, say_unkept
 from noout.run.context import Context
 from noout.run.drift import note_drift
 from noout.run.inbox import take_messages
-from noout.run.invariants import forgotten, violations
+from noout.run.invariants import forgotten
 from noout.run.limits import is_known, limit_of, outstayed
 from noout.run.look import look
 from noout.run.noting import announced, mind_note, take_away
+from noout.run.older import mind_age
 from noout.run.record import Record
 from noout.run.replan import keeping_what_is_done
 from noout.run.settle import settle, settle_what_is_so, still_doubted
@@ -76,13 +78,23 @@ def story(soak_s: float, rules: Rules = RULES) -> tuple[Step, ...]:
 
 
 async def advance(ctx: Context, maintenance: str) -> Wait | None:
-    """Look once, settle, start at most one effect; what the run then waits for, or None when it is over."""
-    record = await Record.read(ctx.known, maintenance)
+    """Look once, settle, start at most one effect; what the run then waits for, or None when it is over, or another
+    process leads it."""
+    if not ctx.leads():
+        return None
     try:
-        return await _Turn(ctx, record).take()
+        record = await Record.read(ctx.known, maintenance)
+        seq = record.m.seq
+        wait = await _Turn(ctx, record).take()
     except Superseded:
         ctx.known.forget(maintenance)
         return Wait("somebody else wrote to this journal", ctx.clock.now() + timedelta(seconds=1))
+    except StoreBroken as error:  # what cannot be written down is not done; what was begun is looked for afterwards
+        await say_unkept(ctx, maintenance, error)
+        return Wait(f"the journal to be kept again: {error.message}", ctx.clock.now() + timedelta(seconds=TROUBLE_S))
+    if record.m.seq > seq:
+        ctx.unkept.discard(maintenance)
+    return wait
 
 
 class _Turn:
@@ -108,16 +120,18 @@ class _Turn:
             return await self.wait(Hold("approval", "somebody to approve the plan", 3600.0))
         try:
             seen = await look(self.ctx, self.m, self._sees())
+            older = await mind_age(self.ctx, self.m, seen)
         except NooutError as error:
             return await self.wait(Hold("world", f"the world to answer again: {error.message}", TROUBLE_S))
+        if older is not None:
+            return await self.block((older,))
         await self._remember_host(seen)
         await settle(self.record, seen, self.step_named)
         for lost in await note_drift(self.record, seen):
             await self.ctx.page(self.m, lost)
         await mind_exposure(self.ctx, self.record, seen)
-        if broken := violations(self.m, seen):
-            remedy = "look at once; the run goes on when it is mended"
-            return await self.block(tuple(Blocker("invariant", str(self.m.node), each, remedy) for each in broken))
+        if blockers := await mind_invariants(self.record, seen):
+            return await self.block(blockers)
         if self.m.paused:
             return await self.wait(Hold("pause", "somebody to resume it", BLOCKED_S))
         await mind_note(self.ctx, self.record, seen)
@@ -219,6 +233,8 @@ class _Turn:
         if await settle_what_is_so(self.record, seen, step, action.key):
             return Wait("the next thing: it was so already")
         soon = self.ctx.clock.now() + timedelta(seconds=1)
+        if not self.ctx.leads():  # this process slept since it wrote the intent: another may have gone on
+            raise Superseded(f"{self.m.id}: another noout process may lead it by now")
         try:
             upid = await step.act(action, seen, self.ctx.site(self.m.node))
         except UnknownOutcome as error:
@@ -265,7 +281,10 @@ class _Turn:
         if not plan.feasible:
             return await self.block(plan.blockers)
         if (guests := with_newcomers(self.m, seen.cluster, plan)) is not None:
-            await self.record.write(Kind.FACT, {"name": "guests", "value": [encode(guest) for guest in guests]})
+            found, told = await self.ctx.addressed(seen.cluster, guests)
+            await self.record.write(Kind.FACT, {"name": "guests", "value": [encode(guest) for guest in found]})
+            if told is not None:
+                await self.record.write(Kind.FACT, {"name": "own-addresses", "value": told})
         await self.record.write(Kind.PLANNED, {"plan": encode(plan), "why": why})
         return _AGAIN
 

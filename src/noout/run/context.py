@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from noout.domain.ceph import CephState
-from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
 from noout.domain.maintenance import Json, Maintenance, Observation, Plan
 from noout.domain.note import Note
 from noout.domain.windows import Shut
@@ -29,6 +29,10 @@ class Answer:
     reasons: tuple[str, ...] = ()
     until: datetime | None = None
     evidence: Mapping[str, Json] = field(default_factory=dict)
+
+
+async def as_recorded(state: ClusterState, guests: Sequence[Guest]) -> tuple[Sequence[Guest], Json]:
+    return guests, None
 
 
 async def nobody_is_silent(m: Maintenance) -> frozenset[GuestId]:
@@ -77,7 +81,8 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``frozen``: why this run may start no effect now, "" when it may. ``shut``: why nothing is begun on this node
+    """``addressed``: guests with the addresses at which they are probed, and what to write down of that.
+    ``frozen``: why this run may start no effect now, "" when it may. ``shut``: why nothing is begun on this node
     at this hour. ``page`` wakes people, and never raises.
     ``doubt``: a note tells of more than the journal has, in words: True unless an operator has said that the journal
     counts all the same.
@@ -95,6 +100,7 @@ class Context:
     accept: Callable[[Maintenance, Observation], Awaitable[Answer]]
     silent: Callable[[Maintenance], Awaitable[frozenset[GuestId]]] = nobody_is_silent
     answered: Callable[[Maintenance], Awaitable[Mapping[GuestId, datetime | None]]] = nobody_is_asked
+    addressed: Callable[[ClusterState, Sequence[Guest]], Awaitable[tuple[Sequence[Guest], Json]]] = as_recorded
     frozen: Callable[[Maintenance], Awaitable[str]] = nothing_is_frozen
     doubt: Callable[[Maintenance, Note, str], Awaitable[bool]] = always_doubt
     shut: Callable[[NodeId, datetime], Shut | None] = always_open
