@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import json as jsonlib
 import re
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from unittest import mock
@@ -21,12 +22,15 @@ from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import Receive
 
+from noout.adapters.bmc import client as bmc_client
+from noout.adapters.ceph import cluster as ceph_cluster
 from noout.adapters.http import Answer, AnswerLost, Channel, NotSent
+from noout.adapters.pve import client as pve_client
 from noout.domain.cluster import NodeId
+from noout.domain.hardware import HardwareState
 from noout.lab.wire.http import NoResponse
-from noout.lab.world.laws import Laws
-from noout.lab.world.model import Cluster
 from noout.ports import Completed
+from tests.simulate.kept import CEPH, HYPERVISOR, Kept
 from tests.support.asgi import AsgiNetwork
 from tests.support.labsite import LabShell, LabSite
 
@@ -40,18 +44,61 @@ def fast_wire() -> Iterator[None]:
 
     ``keep`` an answer for a lab and its shell only where every hand on the world says so (``Kept.touched``).
     """
-    with mock.patch.object(Channel, "ask", _ask), mock.patch.object(LabShell, "run", _run):
+    with (
+        mock.patch.object(Channel, "ask", _ask),
+        mock.patch.object(LabShell, "run", _run),
+        mock.patch.object(pve_client, "_json", _parsed(pve_client._json, lambda answer: answer.body)),
+        mock.patch.object(bmc_client, "_document", _parsed(bmc_client._document, lambda answer: answer.body)),
+        mock.patch.object(ceph_cluster, "_json", _parsed(ceph_cluster._json, lambda node, argv, done: done.stdout)),
+    ):
         yield
 
 
-def keep(lab: LabSite) -> Kept:
-    """Keep the lab's answers as long as they hold; call ``touched`` for whatever else is done to its world."""
-    kept = Kept(lab.laws, lab.cluster)
+def _parsed(parse: Callable[..., Any], body: Callable[..., str | bytes]) -> Callable[..., Any]:
+    """The same bytes say the same: each is taken apart once."""
+    known: dict[str | bytes, Any] = {}
+
+    def parsed(*args: Any) -> Any:
+        text = body(*args)
+        if text not in known:
+            if len(known) >= PARSED_MAX:
+                known.clear()
+            known[text] = parse(*args)
+        return known[text]
+
+    return parsed
+
+
+PARSED_MAX = 500
+
+
+def keep(lab: LabSite, *, off: bool = False) -> Kept:
+    """Keep the lab's answers as long as they hold; call ``touched`` for whatever else is done to its world.
+
+    ``off``: ask for each anew, however often.
+    """
+    kept = Kept(lab.laws, lab.cluster, off=off)
     lab.network.kept = kept  # type: ignore[attr-defined]
     lab.shell.kept = kept  # type: ignore[attr-defined]
+    now = lab.clock.now
+    pve, ceph = lab.hypervisor.observe, lab.ceph.observe
+    lab.hypervisor.observe = lambda: kept.look(HYPERVISOR, "", now, pve)  # type: ignore[method-assign]
+    lab.ceph.observe = lambda: kept.look(CEPH, "", now, ceph)  # type: ignore[method-assign]
+    for node, bmc in lab.bmcs.items():
+        bmc.observe = _hardware(kept, node.name, now, bmc.observe)  # type: ignore[method-assign]
     return kept
 
 
+def _hardware(kept: Kept, node: str, now: Callable[[], datetime], real: Observe) -> Observe:
+    async def observe(*, log: bool = True) -> HardwareState:
+        if log:  # what was logged since it was last read: never the same twice
+            return await real()
+        return await kept.look(("bmc", "fans"), node, now, lambda: real(log=False))
+
+    return observe
+
+
+Observe = Callable[..., Awaitable[HardwareState]]
 _plain_run = LabShell.run
 _SHOWS = ("status", "osd dump", "osd tree", "osd df", "mon dump", "mgr dump", "mon metadata", "osd ok-to-stop")
 _CHANGES = re.compile(r"set-group|mgr fail|mds fail|osd (un)?set |crm-command|systemctl (start|stop)")
@@ -68,66 +115,15 @@ async def _run(self: LabShell, node: NodeId, argv: Sequence[str], *, timeout_s: 
         try:
             return await _plain_run(self, node, argv, timeout_s=timeout_s)
         finally:
-            kept.touched()
-    stamp, key = kept.stamp("ceph"), (node, line)
-    held = kept.answers.get(key)
-    if stamp is not None and held is not None and held[0] == stamp:
-        return held[1]  # type: ignore[no-any-return]
+            kept.done()
+    stamp, key = kept.stamp(line), (node, line)
+    held: Completed | None = kept.held(key, stamp)
+    if held is not None:
+        return held
     done = await _plain_run(self, node, argv, timeout_s=timeout_s)
-    if done.exit == 0 and stamp is not None and kept.stamp("ceph") == stamp:
+    if done.exit == 0 and stamp is not None and kept.stamp(line) == stamp:
         kept.answers[key] = (stamp, done)
     return done
-
-
-@dataclass
-class Kept:
-    """Answers to questions asked before, as long as nothing happened in the world that could change them.
-
-    Kinds of GET: those that count seconds (never kept), those that do but whose seconds matter to nobody (uptimes and
-    loads: kept for ``CLOCKED_S``), those that change when anything happens, and those that only a hand changes.
-    ``touched`` is that hand: every request but a GET, every other command, every trouble.
-    """
-
-    laws: Laws
-    cluster: Cluster
-    on_effect: Callable[[str], None] = lambda effect: None
-    hands: int = 0
-    answers: dict[tuple[object, ...], tuple[object, Any]] = field(default_factory=dict)
-    kinds: dict[str, str] = field(default_factory=dict)
-
-    def touched(self) -> None:
-        self.hands += 1
-
-    def asked(self, effect: str) -> None:
-        self.touched()
-        self.on_effect(effect)
-
-    def stamp(self, path: str) -> object | None:
-        """What must be the same for a kept answer to hold; None where nothing is kept."""
-        if self.cluster.wire_faults:
-            return None
-        self.laws.advance()
-        kind = self.kinds.get(path) or self.kinds.setdefault(path, _kind(path))
-        if kind == "live":
-            return None
-        nodes = tuple([node.online for node in self.cluster.nodes.values()])
-        if kind == "clocked":
-            return self.hands, nodes, self.laws.ran, self.laws.now // CLOCKED_S
-        return (self.hands, nodes) if kind == "steady" else (self.hands, nodes, self.laws.ran)
-
-
-CLOCKED_S = 10.0  # as often as pvestatd tells the cluster
-_CLOCKED = re.compile(r"/nodes$|/nodes/[^/]+/status$|/cluster/resources$|/(qemu|lxc)$")
-_LIVE = re.compile(r"/status(/|$)|Thermal|/log$|/rrd|/tasks/|Sessions|/time$|/access/")
-_STEADY = re.compile(r"/version$|/cluster/options$|/cluster/config/|/ha/rules$|/nodes/[^/]+/network$")
-
-
-def _kind(path: str) -> str:
-    if path.endswith("/cluster/status"):
-        return "world"
-    if _CLOCKED.search(path):
-        return "clocked"
-    return "live" if _LIVE.search(path) else "steady" if _STEADY.search(path) else "world"
 
 
 async def _ask(
@@ -156,10 +152,10 @@ async def _ask(
     if kept is not None:
         if method != "GET":
             kept.asked(f"{method} {path}")
-        elif (stamp := kept.stamp(path)) is not None:
-            held = kept.answers.get(key)
-            if held is not None and held[0] == stamp:
-                return held[1]  # type: ignore[no-any-return]
+        elif (stamp := kept.stamp(path, _bmc_of(address))) is not None:
+            held: Answer | None = kept.held(key, stamp)
+            if held is not None:
+                return held
     limit_s = read_timeout_s if read_timeout_s is not None else self.server.read_timeout_s
     limit_s = limit_s if whole_s is None else min(limit_s, whole_s)
     try:
@@ -169,10 +165,15 @@ async def _ask(
         raise AnswerLost("no answer within the time-out") from None
     finally:
         if kept is not None and method != "GET":
-            kept.touched()
-    if stamp is not None and answer.status == 200 and kept is not None and kept.stamp(path) == stamp:
+            kept.done()
+    if stamp is not None and answer.status == 200 and kept is not None and kept.stamp(path, _bmc_of(address)) == stamp:
         kept.answers[key] = (stamp, answer)
     return answer
+
+
+@lru_cache(maxsize=256)
+def _bmc_of(address: tuple[str, int]) -> str:
+    return address[0].partition(".")[0].removeprefix("bmc-")
 
 
 async def _answered(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import cast
 from unittest import mock
@@ -23,9 +23,11 @@ from noout.steps import bring_back
 from tests.crash.points import Crash
 from tests.sim import story
 from tests.sim.story import MID, NODE, WORK, Sim
-from tests.simulate.fastwire import Kept, fast_wire, keep
+from tests.simulate.fastwire import fast_wire, keep
+from tests.simulate.kept import Kept
+from tests.simulate.ordered import OrderedLoop
 from tests.simulate.promises import Promises
-from tests.simulate.strikes import Strike, strikes
+from tests.simulate.strikes import FAMILY, Strike, strikes
 from tests.simulate.troubles import TROUBLES, End
 from tests.support.labsite import lab_site
 from tests.support.virtual import run_virtual
@@ -53,6 +55,7 @@ class Told:
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     missed: Counter[tuple[str, str]] = field(default_factory=Counter)
     crashes: int = 0
+    digest: str = ""  # of the journal's last event
     log: list[str] = field(default_factory=list)
 
 
@@ -101,26 +104,32 @@ class StageJournal:
 
 
 class Stage:
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.rng = rng = Random(seed)
-        world = build_world(nodes=4, guests=rng.randint(2, 5), seed=seed, pgs=8)
+    """The histories of one family up to where the first of them departs; from there on, that one.
+
+    ``part(seed)``: is it this process that plays the one that departs here?
+    """
+
+    def __init__(self, family: int, seeds: Iterable[int], part: Callable[[int], bool], *, keeps: bool = True) -> None:
+        self.family, self.part = family, part
+        self.waiting = {seed: found for seed in seeds if (found := strikes(seed))}
+        self.rng = rng = Random(f"family {family}")
+        world = build_world(nodes=4, guests=rng.randint(2, 5), seed=family, pgs=8)
         lab = lab_site(world)
         self.store = MemoryStore(lab.clock)
         self.journal = StageJournal(self.store, self)
         self.sim = Sim(lab, self.store, self.journal)  # type: ignore[arg-type]
-        self.kept = keep(lab)
+        self.kept = keep(lab, off=not keeps)
         self.laws = cast(Laws, _Hand(lab.laws, self.kept))
         self.cluster: Cluster = lab.cluster
         self.clock: LabClock = lab.clock
         _furnish(self.cluster, rng)
         self.promises = Promises(self.laws, self.cluster)
         self.kept.on_effect = self.promises.effect
-        self.told = Told(seed, "", [], 0.0)
+        self.told = Told(family * FAMILY, "", [], 0.0)
         self.active: dict[str, End] = {}
         self.intents = 0
         self.verbs: dict[str, str] = {}  # open intents: key -> verb
-        self.strikes = strikes(seed, rng)
+        self.strikes: list[Strike] = []
         self.tasks: set[asyncio.Task[None]] = set()
 
     # --- what happens --------------------------------------------------------------------------------------
@@ -136,6 +145,7 @@ class Stage:
             self.verbs[event.data["key"]] = verb
             self.told.actions[verb] += 1
             self.told.pairs.update((name, verb) for name in self.active)
+            self._depart(verb)
             for strike in [e for e in self.strikes if e.waits_for(verb, self.told.actions[verb], self.intents)]:
                 self.strikes.remove(strike)
                 if strike.delay_s:
@@ -144,6 +154,18 @@ class Stage:
                     self.spawn(self._last(strike))
         elif event.kind in (Kind.DONE, Kind.FAILED):
             self.verbs.pop(event.data["key"], None)
+
+    def _depart(self, verb: str) -> None:
+        """Those whose first trouble waited for this action go their own way."""
+        for seed, mine in list(self.waiting.items()):
+            if not any(each.verb and each.waits_for(verb, self.told.actions[verb], 0) for each in mine):
+                continue
+            del self.waiting[seed]
+            if self.part(seed):
+                self.waiting = {}
+                self.told.seed, self.rng = seed, Random(f"troubles {seed}")
+                self.strikes = [each if each.verb else replace(each, nth=self.intents + each.nth) for each in mine]
+                return
 
     def spawn(self, coro: object) -> None:
         task = asyncio.ensure_future(coro)  # type: ignore[arg-type]
@@ -192,7 +214,7 @@ class Stage:
 
     async def technician(self) -> None:
         """Prompt, late, twice, at the wrong server first, or never."""
-        sim, rng = self.sim, self.rng
+        sim, rng = self.sim, Random(f"technician {self.family}")
         manner = rng.choice(("prompt",) * 8 + ("late", "twice", "wrong-server", "never", "stays-away"))
         self.told.troubles[f"technician-{manner}"] += 1
         await sim.until(lambda m: m.work_order is not None and m.needs == "technician", 5.0)
@@ -221,7 +243,7 @@ class Stage:
 
     async def operator(self) -> None:
         """Sometimes pauses, resumes, aborts; tries again when it is stuck; in the end gives up, and aborts."""
-        sim, rng = self.sim, self.rng
+        sim, rng = self.sim, Random(f"operator {self.family}")
         loop = asyncio.get_running_loop()
         began = loop.time()
         moods = rng.choice(("calm",) * 8 + ("pauses", "aborts", "aborts-late"))
@@ -276,8 +298,6 @@ class Stage:
 
     async def play(self) -> Told:
         await self.sim.open()
-        for strike in [each for each in self.strikes if each.nth == 0]:
-            self.spawn(self._suffer(strike))
         for people in (self.technician(), self.operator(), self._watch()):
             self.spawn(people)
         run = asyncio.ensure_future(self._processes())
@@ -294,6 +314,7 @@ class Stage:
         told = self.told
         told.outcome = m.phase.value if m.phase in (Phase.DONE, Phase.ABORTED) else _where(m)
         told.broken = self.promises.broken
+        told.digest = events[-1].digest if events else ""
         told.virtual_s = asyncio.get_running_loop().time()
         return told
 
@@ -317,7 +338,9 @@ class _Hand:
         self._laws, self._kept = laws, kept
 
     def __getattr__(self, name: str) -> object:
-        if name not in ("advance", "now", "world"):
+        if name == "hands":  # the technician's: whatever they do shows in the records
+            self._kept.done()
+        elif name not in ("advance", "now", "world", "ok_to_stop"):
             self._kept.touched()
         return getattr(self._laws, name)
 
@@ -337,11 +360,16 @@ def _furnish(cluster: Cluster, rng: Random) -> None:
         cluster.ceph.mgr_active = NODE.name
 
 
-def history(seed: int) -> Told:
-    """The history of this seed, always the same."""
+def history(seed: int, *, keeps: bool = True) -> Told:
+    """The history of this seed, always the same. ``keeps`` False: nothing is kept of what was asked before."""
+    return play(lambda: Stage(seed // FAMILY, (seed,), lambda departing: True, keeps=keeps), lambda told: told)
 
-    async def play() -> Told:
-        return await Stage(seed).play()
+
+def play(stage: Callable[[], Stage], ends: Callable[[Told], Told]) -> Told:
+    """``ends`` is given what became of it while the loop still runs."""
+
+    async def to_the_end() -> Told:
+        return ends(await stage().play())
 
     with (
         fast_wire(),
@@ -349,4 +377,4 @@ def history(seed: int) -> Told:
         mock.patch.object(bring_back, "POLL_S", POLL_S),
         mock.patch.object(advance, "BLOCKED_S", POLL_S),
     ):
-        return run_virtual(play(), limit_s=2 * END_S)
+        return run_virtual(to_the_end(), limit_s=2 * END_S, loop=OrderedLoop)

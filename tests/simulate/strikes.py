@@ -23,17 +23,17 @@ VERBS = (
 )  # fmt: skip
 # What must go wrong first, and during which action, for an action to be needed at all.
 LEADS_TO = {"cancel": ("migration-never-ends", "migrate"), "force-off": ("node-hangs", "shutdown-node")}
-UNTROUBLED_EVERY = 20
-STEP = 389  # a prime: neighbouring histories differ in both halves of the pair
+FAMILY = 1 + len(VERBS)  # histories that begin alike: one that nothing befalls, and one for each kind of action
+STEP = 11  # neighbours in a family differ in both halves of the pair
 
 
 @dataclass
 class Strike:
-    """A trouble that waits for its moment: some seconds after the n-th action of a kind ("": of any), or by time."""
+    """A trouble that waits for its moment: some seconds after the n-th action of a kind ("": of any)."""
 
     name: str
     verb: str = ""
-    nth: int = 1  # 0: by time alone
+    nth: int = 1  # of any kind: counted from the moment at which the history parts from its family
     delay_s: float = 0.0
     lasts_s: float = 20.0
     aimed: bool = False
@@ -49,31 +49,34 @@ def pairs() -> list[tuple[str, str]]:
 
 
 def aim(seed: int) -> tuple[str, str] | None:
-    """The pair that this history is to show; None for those that nothing is aimed at."""
-    if seed % UNTROUBLED_EVERY == 0:
+    """The pair that this history is to show; None for the one of each family that nothing is aimed at."""
+    family, place = divmod(seed, FAMILY)
+    if place == 0:
         return None
-    every = pairs()
-    return every[seed * STEP % len(every)]
+    names = sorted(TROUBLES)
+    return names[(family + STEP * place) % len(names)], VERBS[place - 1]
 
 
-def strikes(seed: int, rng: Random) -> list[Strike]:
-    chosen = []
-    if (pair := aim(seed)) is not None:
-        name, verb = pair
-        nth = rng.choice((1, 1, 2)) if verb in ("migrate", "ha-migrate", "stop-osd", "start-osd") else 1
-        chosen.append(Strike(name, verb, nth, rng.choice((0.0, 0.0, 0.0, 1.0)), _lasts(rng), aimed=True))
-        if verb in LEADS_TO:
-            chosen.append(Strike(*LEADS_TO[verb], lasts_s=900.0))
-    chosen += [_anywhen(rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
-    return chosen
+def strikes(seed: int) -> list[Strike]:
+    """Nothing befalls it before the first that is aimed; others may come with it or after it."""
+    rng = Random(f"strikes {seed}")
+    pair = aim(seed)
+    if pair is None:
+        return []
+    name, verb = pair
+    nth = rng.choice((1, 1, 1, 2, 3)) if verb in ("migrate", "ha-migrate", "stop-osd", "start-osd") else 1
+    chosen = [Strike(name, verb, nth, rng.choice((0.0, 0.0, 0.0, 1.0)), _lasts(rng), aimed=True)]
+    if verb in LEADS_TO:
+        chosen.append(Strike(*LEADS_TO[verb], lasts_s=900.0))
+    return chosen + [_later(rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
 
 
-def _anywhen(rng: Random) -> Strike:
+def _later(rng: Random) -> Strike:
     by_intent = rng.random() < 0.75
     return Strike(
         rng.choice(sorted(TROUBLES)),
-        nth=rng.randint(1, 30) if by_intent else 0,
-        delay_s=rng.choice((0.0, 0.0, 1.0, 5.0, 20.0)) if by_intent else rng.uniform(0, 900),
+        nth=rng.randint(0, 15) if by_intent else 0,
+        delay_s=rng.choice((0.0, 0.0, 1.0, 5.0, 20.0)) if by_intent else rng.uniform(0, 600),
         lasts_s=_lasts(rng),
     )
 

@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulate.stage import history
-from tests.simulate.strikes import UNTROUBLED_EVERY, VERBS, Coverage, aim, pairs
+from tests.simulate.family import alone, histories
+from tests.simulate.strikes import FAMILY, VERBS, Coverage, aim, pairs
 from tests.simulate.troubles import TROUBLES
 
-ABORTED_EARLY = 701  # a short one: the operator changes their mind when the first guests are under way
+ABORTED_EARLY = 79  # a short one: the operator changes their mind when the LED is to be lit
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_pair_of_trouble_and_action_has_its_turn() -> None:
     every = pairs()
-    turns = len(every) * UNTROUBLED_EVERY
-    assert {aim(seed) for seed in range(turns)} == {*every, None}
+    assert {aim(seed) for seed in range(len(TROUBLES) * FAMILY)} == {*every, None}
     # ... and a short run does not stay with a few troubles or a few actions
     begun = [pair for seed in range(1, 201) if (pair := aim(seed)) is not None]
     assert {name for name, _ in begun} == set(TROUBLES)
@@ -37,11 +36,15 @@ def test_what_was_never_seen_is_told_by_name() -> None:
     assert f"never seen at all: {sorted(TROUBLES)[1]}" in told
 
 
-def test_a_seed_is_one_history() -> None:
-    once, again = history(ABORTED_EARLY), history(ABORTED_EARLY)
-    assert once == again
+def test_a_seed_is_one_history_however_it_is_played() -> None:
+    """With its family, alone, and with nothing kept of what was asked before: more of them by ``--compare 40``."""
+    with_others = histories(ABORTED_EARLY // FAMILY, [ABORTED_EARLY])
+    once = alone(ABORTED_EARLY)
+    assert with_others == [once]
+    assert alone(ABORTED_EARLY, keeps=False) == once
     assert not once.broken
     assert once.actions
+    assert once.digest
 
 
 def test_every_mutant_can_be_applied() -> None:

@@ -82,12 +82,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run_virtual(
-    coro: Coroutine[Any, Any, T], *, start: float = 0.0, limit_s: float | None = 30 * 86400.0, debug: bool = False
-) -> T:
+    coro: Coroutine[Any, Any, T], *, start: float = 0.0, limit_s: float | None = 30 * 86400.0, debug: bool = False,
+    loop: type[VirtualLoop] = VirtualLoop,
+) -> T:  # fmt: skip
     """Run ``coro`` to its end under virtual time. ``limit_s`` (virtual seconds) ends a test that polls for ever."""
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(start, limit_s), debug=debug) as runner:
+    with asyncio.Runner(loop_factory=lambda: loop(start, limit_s), debug=debug) as runner:
         result = runner.run(coro)
-        loop = runner.get_loop()
-        assert isinstance(loop, VirtualLoop)
-        loop.refuse_threads()
+        used = runner.get_loop()
+        assert isinstance(used, VirtualLoop)
+        used.refuse_threads()
         return result
