@@ -243,9 +243,14 @@ def _foreign(lines: Sequence[Line], view: View, in_work: frozenset[str]) -> Iter
         note = read_note(text)
         if note is not None and (NOTE, str(node)) not in ours:
             said = f"the description of {node} says that {note.run} works there, which has no such note by this journal"
-            rest = without_note(text)
-            value = f"--description {shlex.quote(rest)}" if rest else "--delete description"
-            yield Oddity("foreign", name, NOTE, str(node), said, f"pvesh set /nodes/{node.name}/config {value}")
+            yield Oddity("foreign", name, NOTE, str(node), said, unnote_command(node, text))
+
+
+def unnote_command(node: NodeId, text: str) -> str:
+    """What leaves in the description of a node, ``text``, only what others wrote."""
+    rest = without_note(text)
+    value = f"--description {shlex.quote(rest)}" if rest else "--delete description"
+    return f"pvesh set /nodes/{node.name}/config {value}"
 
 
 # --- giving back what was left --------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ ENTRIES = (
     Entry("snapshot", "noout.cli.look:snapshot", LOOK, "the clusters as one JSON document"),
     Entry("status", "noout.cli.look:status", LOOK, "where maintenances stand, and the way out by hand"),
     Entry("ledger", "noout.cli.ledger:ledger", LOOK, "what noout owns on the clusters, and what is left or taken away"),
+    Entry("adopt", "noout.cli.adopt:adopt", LOOK, "what noout left on the clusters, when its database was lost"),
     Entry("maintain", "noout.cli.maintain:maintain", ACT, "carry a node through a maintenance, or go on with it"),
     Entry("snooze", "noout.cli.proposals:snooze", ACT, "put aside what is proposed for a node, for some time"),
     Entry("decline", "noout.cli.proposals:decline", ACT, "no maintenance for what is proposed for a node"),
@@ -69,9 +70,7 @@ ENTRIES = (
     Entry("report", "noout.cli.report:report", TELL, "the customers' reports of a maintenance"),
     Entry("journal", "noout.cli.journal:app", TELL, "prove that nobody changed the journal; take it along"),
     Entry("backup", "noout.cli.backup:backup", TELL, "everything that noout keeps as one file"),
-    Entry(
-        "restore", "noout.cli.backup:restore", TELL, "fill an empty store from a backup; all stands still then"
-    ),
+    Entry("restore", "noout.cli.backup:restore", TELL, "fill an empty store from a backup; all stands still then"),
     Entry("schema", "noout.cli.look:schema", TELL, "the JSON Schema of a document that noout writes"),
 )
 INDEX = {entry.name: entry for entry in ENTRIES}

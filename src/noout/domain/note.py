@@ -68,6 +68,12 @@ def read_note(description: str) -> Note | None:
     return Note(known[1], int(known[2]), known[3]) if known is not None else None
 
 
+def note_text(description: str) -> str:
+    """What the note in a description tells people, as one line; "" without one."""
+    ours = _OURS.search(description)
+    return " ".join(re.sub(r"<!--.*?-->|[*]{2}", "", ours[1]).split()) if ours is not None else ""
+
+
 def _plain(text: str) -> str:
     """One line that neither ends a comment nor begins one."""
     return " ".join(re.sub(r"[<>]", "", text).split())
