@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,16 +19,17 @@ from noout.adapters.durable import DurableEngine
 from noout.app.comeback import Comeback
 from noout.app.compose import Installation
 from noout.app.hours import shut_now
+from noout.app.own_addresses import with_own_addresses
 from noout.app.paging import page
 from noout.app.planning import ill_nodes
 from noout.app.standstill import standstill
 from noout.app.witnessing import Witness, services_of
 from noout.domain.ceph import CephState
-from noout.domain.cluster import ClusterState, GuestId, NodeId
+from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
 from noout.domain.errors import NooutError
 from noout.domain.hardware import HardwareState
 from noout.domain.impact import Service
-from noout.domain.maintenance import Maintenance, Observation, Plan
+from noout.domain.maintenance import Json, Maintenance, Observation, Plan
 from noout.domain.workorder import WorkOrder
 from noout.plan.plan import make_plan
 from noout.plan.returns import as_before
@@ -98,6 +99,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         accept=accept,
         silent=silent,
         answered=answered,
+        addressed=partial(_addressed, found),
         rules=_rules(found),
         frozen=partial(frozen, found),
         shut=partial(shut_now, found),
@@ -107,6 +109,11 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         soak_s=partial(soak_of, found),
         probation_s=chosen.probation_days * 86400,
     )
+
+
+async def _addressed(found: Installation, state: ClusterState, guests: Sequence[Guest]) -> tuple[Sequence[Guest], Json]:
+    told = await with_own_addresses(found, state, guests)
+    return told.guests, told.fact
 
 
 async def frozen(found: Installation, m: Maintenance) -> str:

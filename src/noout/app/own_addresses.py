@@ -49,7 +49,7 @@ async def with_own_addresses(found: Installation, state: ClusterState, guests: S
         why = "its address is not known: name it in its probe, or say in [probes] networks where it may be asked"
         return Addressed(tuple(guests), unmeasured={guest.id: why for guest in lacking})
     told, mute = await _ask(found.hypervisors[state.name], lacking)
-    trusted = believed(told, probes.networks, known_addresses(state))
+    trusted = believed(told, probes.networks, known_addresses(state, guests))
     added = tuple(
         replace(guest, addresses=(*guest.addresses, *trusted.addresses.get(guest.id, ()))) for guest in guests
     )

@@ -32,12 +32,12 @@ from noout.run.inbox import take_messages
 from noout.run.invariants import forgotten
 from noout.run.limits import is_known, limit_of, outstayed
 from noout.run.look import look
+from noout.run.newcomers import note_newcomers
 from noout.run.noting import announced, mind_note, take_away
 from noout.run.older import mind_age
 from noout.run.record import Record
 from noout.run.replan import keeping_what_is_done
 from noout.run.settle import settle, settle_what_is_so, still_doubted
-from noout.run.touched import with_newcomers
 from noout.steps.avoid import avoided
 from noout.steps.bring_back import POLL_S
 from noout.steps.dispatch import Dispatch
@@ -280,11 +280,7 @@ class _Turn:
             return _AGAIN
         if not plan.feasible:
             return await self.block(plan.blockers)
-        if (guests := with_newcomers(self.m, seen.cluster, plan)) is not None:
-            found, told = await self.ctx.addressed(seen.cluster, guests)
-            await self.record.write(Kind.FACT, {"name": "guests", "value": [encode(guest) for guest in found]})
-            if told is not None:
-                await self.record.write(Kind.FACT, {"name": "own-addresses", "value": told})
+        await note_newcomers(self.ctx, self.record, seen.cluster, plan)
         await self.record.write(Kind.PLANNED, {"plan": encode(plan), "why": why})
         return _AGAIN
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from noout.domain.cluster import ClusterState, GuestId
+from noout.domain.cluster import ClusterState, Guest, GuestId
 from noout.domain.probes import usable
 
 SHOWN = 3
@@ -50,10 +50,10 @@ def believed(
     return Believed(good, refused)
 
 
-def known_addresses(state: ClusterState) -> dict[str, frozenset[str]]:
-    """Address -> who has it, by the configuration of guests and nodes."""
+def known_addresses(state: ClusterState, guests: Sequence[Guest] = ()) -> dict[str, frozenset[str]]:
+    """Address -> who has it, by the configuration of guests and nodes. ``guests``: recorded with what was believed."""
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for guest in state.guests:
+    for guest in (*state.guests, *guests):
         for address in _plain(guest.addresses):
             found[address].add(str(guest.id))
     for node in state.nodes:

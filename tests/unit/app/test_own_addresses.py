@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from noout.app.carrying import context_of
 from noout.app.doctor import diagnose, gather
 from noout.app.maintain import Maintenances
 from noout.app.own_addresses import PATIENCE_S, with_own_addresses
@@ -82,6 +84,21 @@ def test_the_opening_writes_down_where_guests_are_asked_and_who_is_not_measured_
         assert said is not None
         assert "boekhuis-web (ams1/100) at 192.0.2.100" in said
         assert "not measured: boekhuis-db (ams1/101): its address is not known: QEMU guest agent is not running" in said
+
+    run_virtual(main())
+
+
+def test_a_guest_that_a_new_plan_adds_is_asked_for_its_address_and_may_not_take_one_that_is_given() -> None:
+    async def main() -> None:
+        lab = lab_with_addresses()
+        lab.cluster.guests[103].ip = "192.0.2.100"
+        found, _ = installation(lab, settings_of(lab, probes=PROBES))
+        state = await lab.hypervisor.observe()
+        by_id = {guest.id.vmid: guest for guest in state.guests}
+        recorded = replace(by_id[100], addresses=("192.0.2.100",))
+        guests, told = await context_of(found, {}).addressed(state, [recorded, by_id[102], by_id[103]])
+        assert [guest.addresses for guest in guests] == [("192.0.2.100",), (), ()]
+        assert told["unmeasured"]["ams1/103"]["why"] == "it tells 192.0.2.100, so does ams1/100"
 
     run_virtual(main())
 

@@ -64,6 +64,8 @@ def test_who_has_what_is_known_by_configuration() -> None:
         "10.0.0.1": frozenset({"node ams1/pve1"}),
         "10.1.0.1": frozenset({"corosync"}),
     }
+    recorded = replace(guest, addresses=("192.0.2.7",))
+    assert known_addresses(state, [recorded])["192.0.2.7"] == {str(SHOP)}, "believed when it was recorded"
 
 
 GUESTS = st.integers(100, 104).map(lambda vmid: GuestId("ams1", vmid))
