@@ -295,6 +295,26 @@ class Prober(Protocol):
         ...
 
 
+class Sittings(Protocol):
+    """What is kept of a browser for a while (a session, a sign-in under way), by the digest of a secret it has."""
+
+    async def keep(self, key: str, data: Mapping[str, Json], until: datetime) -> None:
+        """In place of what was kept under that key."""
+        ...
+
+    async def find(self, key: str, now: datetime) -> Mapping[str, Json] | None:
+        """None for what was never kept, or is over."""
+        ...
+
+    async def drop(self, key: str) -> bool:
+        """Whether there was anything."""
+        ...
+
+    async def tidy(self, now: datetime) -> None:
+        """Drop what is over."""
+        ...
+
+
 class Journal(Protocol):
     """The only truth. One hash chain per stream; only a stream's run appends to it, people post messages."""
 

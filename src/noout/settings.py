@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from noout.domain.cluster import GuestId
 from noout.domain.errors import UsageError
 from noout.domain.hardware import Urgency
+from noout.settings_access import AccessSettings, check_access
 from noout.settings_keeping import HeartbeatSettings, JournalSettings
 from noout.settings_kinds import (
     AlertSettings,
@@ -216,6 +217,7 @@ class Settings(_Table):
     watch: WatchSettings = WatchSettings()
     self: SelfSettings = SelfSettings()
     serve: ServeSettings = ServeSettings()
+    access: AccessSettings = AccessSettings()
     store: StoreSettings = StoreSettings()
     page: PageSettings = PageSettings()
     journal: JournalSettings = JournalSettings()
@@ -265,6 +267,7 @@ def parse(data: Mapping[str, Any], path: Path) -> Settings:
     _check_secrets(settings)
     check_probes(settings.probes, path, literal=settings.lab is not None)
     _check_self(settings)
+    check_access(settings.access, settings.clusters, path, literal=settings.lab is not None)
     return settings
 
 
@@ -284,7 +287,7 @@ def _sentence(error: ValidationError) -> str:
         return f"unknown key {key}"
     if first["type"] == "missing":
         return f"key {key} is missing"
-    secret = any(word in key for word in ("token", "password"))
+    secret = any(word in key for word in ("token", "password", "secret", "hash"))
     found = "" if secret else f" (found {str(first.get('input'))[:60]!r})"
     return f"key {key}: {first['msg'].removeprefix('Value error, ')}{found}"
 

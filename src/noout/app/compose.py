@@ -27,6 +27,7 @@ from noout.adapters.pve.nodes import PveNodes
 from noout.adapters.pve.survey import PveSurveyor
 from noout.adapters.shell.ssh import SshHost, SshShell
 from noout.adapters.store.leases import Alone, SqlLeases
+from noout.adapters.store.sittings import MemorySittings, SqlSittings
 from noout.adapters.store.sql import SqlStore
 from noout.adapters.tls import context_for
 from noout.app.naming import resolve
@@ -52,6 +53,7 @@ from noout.ports import (
     Measurements,
     Prober,
     Shell,
+    Sittings,
     Surveyor,
 )
 from noout.run.record import Known
@@ -61,7 +63,7 @@ from noout.settings_probes import DIRECT, VantageSettings
 
 # A lab's time may run fast, this machine does not: what is due every minute is not done sixty times a second.
 KEEP_S, KEEP_WALL_S = 60.0, 5.0  # how long guests' configurations are kept
-LASTS_SHARE = 0.5  # of the time a take-over may take, a lease lasts; the rest is for whoever takes it over to begin
+LASTS_SHARE = 0.6  # of the time a take-over may take, a lease lasts; the rest is for whoever takes it over to begin
 
 
 @dataclass
@@ -84,6 +86,7 @@ class Installation:
     exporters: Mapping[str, Exporters] = field(default_factory=dict)
     event_sources: Mapping[NodeId, EventSource] = field(default_factory=dict)
     leases: Leases = field(default_factory=Alone)
+    sittings: Sittings = field(default_factory=MemorySittings)
 
     known: Known = field(init=False)  # the maintenances as last folded
 
@@ -242,7 +245,7 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
         yield Installation(
             settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy, path, surveyors, ceph_surveyors,
             inspectors, exporters, {node: board for node, board in bmcs.items() if isinstance(board, RedfishBmc)},
-            Alone() if path else SqlLeases(store, settings.store.takeover_s * LASTS_SHARE),
+            Alone() if path else SqlLeases(store, settings.store.takeover_s * LASTS_SHARE), SqlSittings(store),
         )  # fmt: skip
 
 
@@ -259,13 +262,19 @@ def _store_path(settings: Settings) -> Path | None:
     return (settings.path.parent / url.removeprefix(prefix)).absolute() if url.startswith(prefix) else None
 
 
-def _pve(settings: Settings, name: str, cluster: ClusterSettings, clock: Clock) -> PveClient:
+def servers_of(settings: Settings, cluster: ClusterSettings) -> list[Server]:
+    """A cluster's entry points, trusted as the configuration says."""
     servers = []
     for url in cluster.entrypoints:
         address = urlsplit(url).netloc
         pin = cluster.fingerprints.get(address, cluster.fingerprint)
         ca = settings.file(cluster.ca) if cluster.ca else None
         servers.append(Server(url, context_for(address, pin, ca)))
+    return servers
+
+
+def _pve(settings: Settings, name: str, cluster: ClusterSettings, clock: Clock) -> PveClient:
+    servers = servers_of(settings, cluster)
     if cluster.user is not None:
         password = secret(settings, cluster.password, cluster.password_file, f"clusters.{name}.password_file")
         return PveClient(name, servers, TicketLogin(name, cluster.user, password, clock), clock)

@@ -118,3 +118,12 @@ leases = Table(
     Column("holder", String(200), nullable=False),  # "": given back
     Column("token", Integer, nullable=False),  # one more with each new holder
 )
+
+# What is kept of a browser for a while (a session, a sign-in under way), by the digest of the secret that it has.
+sittings = Table(
+    "sittings",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("data", Text, nullable=False),  # JSON
+    Column("until_s", Float, nullable=False),
+)
