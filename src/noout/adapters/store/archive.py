@@ -2,7 +2,7 @@
 
 ::
 
-    {"format": "noout.backup", "version": 1, "made_at": "...", "noout": "0.1.0", "tables": {"events": [...], ...}}
+    {"format": "noout.backup", "version": 1, "made_at": "...", "noout": "0.1.0", "schema": 1, "tables": {...}}
     ["events", "ams1-pve3-1", 1, "2026-11-22T03:00:00+00:00", "maintenance.opened", "{...}", "operator:anna", "4f..."]
     ...
     {"rows": {"events": 812, ...}, "sha256": "..."}                of all lines before
@@ -32,6 +32,7 @@ from typing import IO, Any
 from sqlalchemy import Column, Float, Integer, Table
 
 from noout.adapters.store.copying import JOURNAL, MEASURED, Row, columns, event_of, is_binary
+from noout.adapters.store.facts import SCHEMA
 from noout.adapters.store.tables import events
 from noout.domain.errors import Broken, UsageError
 
@@ -87,10 +88,10 @@ def _save(file: IO[bytes], header: Header, rows: Iterable[Row]) -> Counter[str]:
             sums.update(data)
             packed.write(data)
 
-        tables = _tables(header.measured)
+        tables = {name: [each.name for each in columns(table)] for name, table in _tables(header.measured).items()}
         line({
             "format": FORMAT, "version": VERSION, "made_at": header.made_at.isoformat(), "noout": header.program,
-            "tables": {name: [column.name for column in columns(table)] for name, table in tables.items()},
+            "schema": SCHEMA, "tables": tables,
         })  # fmt: skip
         for name, values in rows:
             counted[name] += 1
@@ -155,11 +156,11 @@ class Reading:
             document = None
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise UsageError(f"{self.path} is not a backup of noout", remedy="`noout backup FILE` writes one")
-        version = document.get("version")
-        if version != VERSION:
+        version, schema = document.get("version"), document.get("schema")
+        if version != VERSION or not isinstance(schema, int) or schema > SCHEMA:
             raise UsageError(
-                f"{self.path} is of version {version!r}, written by noout {document.get('noout')}; "
-                f"this one reads version {VERSION}",
+                f"{self.path} is of version {version!r} and schema {schema!r}, written by noout "
+                f"{document.get('noout')}; this one reads version {VERSION} and schemas up to {SCHEMA}",
                 remedy="restore it with that noout",
             )
         names = document.get("tables")

@@ -28,7 +28,7 @@ from noout.domain.journal import Chain, Event
 
 JOURNAL: tuple[Table, ...] = (events, messages)
 MEASURED: tuple[Table, ...] = (sample_blocks, hardware_frames, hardware_states, hardware_trends, watch_memory)
-OF_THE_MOMENT = frozenset({"store_facts", "replicas", "leases"})  # in no copy
+OF_THE_MOMENT = frozenset({"store_facts", "replicas", "leases", "sittings"})  # in no copy
 BATCH = 500
 
 Row = tuple[str, Sequence[Any]]  # the table's name; a value for each of ``columns(table)``
