@@ -33,7 +33,7 @@ from noout.settings_kinds import (
     WindowText,
     Zone,
 )
-from noout.settings_probes import ProbeSettings, check_probes
+from noout.settings_probes import Network, ProbeSettings, check_probes
 
 CREDENTIAL = "credential:"  # before the name of a secret that systemd hands over, in place of a file's path
 SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
@@ -124,6 +124,7 @@ class CustomerSettings(_Table):
     name: str
     pools: list[str] = []
     tags: list[str] = []
+    networks: list[Network] = []  # theirs alone
     language: str = Field(default="en", pattern="^(en|nl|es)$")
     timezone: Zone = "UTC"
     contract_excludes: list[WindowText] = []  # times that the contract leaves out of its availability

@@ -29,29 +29,61 @@ def _free_port() -> int:
         return port
 
 
+class Postgres:
+    """The server in ``folder``; ``start`` and ``stop`` as often as wanted, always on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.programs, self.folder, self.port = _programs(), folder, _free_port()
+        self.as_user: list[str] = []
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            user = pwd.getpwnam("postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            self.as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        data = str(folder / "data")
+        self._run("initdb", "-D", data, "-U", "noout", "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    def _run(self, program: str, *words: str) -> None:
+        done = subprocess.run(
+            [*self.as_user, f"{self.programs}/{program}", *words],
+            cwd=self.folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
+
+    def _control(self, *words: str) -> None:
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", *words)
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy's URL of its database."""
+        return f"postgresql+psycopg://noout@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync=off"
+        self._control("-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        """At once, as if it had crashed: what was not committed is gone, every connection is cut."""
+        self._control("-m", "immediate", "stop")
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A server that runs, with an empty database."""
+    _programs()
+    folder = Path(tempfile.mkdtemp(prefix="noout-pg-"))
+    try:
+        server = Postgres(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def postgres_url() -> Iterator[str]:
     """The SQLAlchemy URL of an empty database on a server of its own."""
-    programs, port = _programs(), _free_port()
-    folder = Path(tempfile.mkdtemp(prefix="noout-pg-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        user = pwd.getpwnam("postgres")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-    def run(*words: str) -> None:
-        done = subprocess.run([*as_user, *words], cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{words[0]}: {done.stdout}{done.stderr}"
-
-    data, log = str(folder / "data"), str(folder / "log")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    try:
-        run(f"{programs}/initdb", "-D", data, "-U", "noout", "-A", "trust", "-E", "UTF8", "--no-sync")
-        run(f"{programs}/pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
-        try:
-            yield f"postgresql+psycopg://noout@127.0.0.1:{port}/postgres"
-        finally:
-            run(f"{programs}/pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgres() as server:
+        yield server.url

@@ -42,3 +42,8 @@ class LabClock:
 
     def wall_s(self, seconds: float) -> float:
         return seconds / self.speed
+
+
+def uptime_s() -> float:
+    """Seconds that only ever go forward, also while the machine is suspended: for what must not last longer."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

@@ -1,4 +1,8 @@
-"""Carrying maintenances out in this process: the engine, and a witness for each run; one process for a store."""
+"""Carrying maintenances out in this process: the engine, and a witness for each run.
+
+One process for a SQLite store; of several on PostgreSQL, one for each run, which is whoever holds its lease. The
+engine's own tables are this process's scratch memory then: whoever takes a run over starts it from the journal.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,10 +24,12 @@ from noout.adapters.durable import DurableEngine
 from noout.app.comeback import Comeback
 from noout.app.compose import Installation
 from noout.app.hours import shut_now
+from noout.app.older import look_back
 from noout.app.own_addresses import with_own_addresses
+from noout.app.pace import Paces
 from noout.app.paging import page
 from noout.app.planning import ill_nodes
-from noout.app.standstill import standstill
+from noout.app.standstill import doubt, standstill
 from noout.app.witnessing import Witness, services_of
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
@@ -51,6 +58,7 @@ from noout.watch.comeback import Comparison
 log = logging.getLogger(__name__)
 
 INBOX_EVERY_S = 0.5  # wall seconds between two looks for messages that other processes left
+OPENING_LOOKS = 5  # so many looks an opening that is still being written is given before its run begins
 RESTART_EVERY = 20  # ... looks after which an open run that has lost its workflow is started again
 
 
@@ -102,6 +110,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         addressed=partial(_addressed, found),
         rules=_rules(found),
         frozen=partial(frozen, found),
+        doubt=lambda m, note, why: doubt(found.journal, note, why),
         shut=partial(shut_now, found),
         page=partial(page, found),
         link=lambda m: found.settings.serve.base_url,
@@ -191,10 +200,49 @@ class Carrier:
     witnesses: dict[str, Witness] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     engine: Engine | None = None
+    minded_at: datetime | None = None  # when the maintenances were last looked after
+    paces: Paces = field(init=False)
+    _seen: dict[str, int] = field(default_factory=dict)  # how often each was seen before it was approved
+
+    def __post_init__(self) -> None:
+        self.paces = Paces(self.found.clock)
 
     async def carry(self, engine: Engine, maintenance: str) -> None:
         """The loop, as the engine runs it."""
-        await run(engine, context_of(self.found, self.witnesses), maintenance)
+        lease, leases = lease_of(maintenance), self.found.leases
+        context = context_of(self.found, self.witnesses)
+        fenced = leases.fenced(self.found.journal, lease)
+        context = replace(context, journal=fenced, leads=partial(leases.holds, lease))
+        await run(self.paces.of(engine), context, maintenance)
+
+    async def mind(self, states: Iterable[Maintenance]) -> None:
+        """Carry of these maintenances those that nobody else does; let go of what another process has taken over."""
+        ready = [each for each in states if each.open and self._is_ready(each)]
+        held = await self.found.leases.take([lease_of(each.id) for each in ready])
+        for maintenance in [each for each in self.tasks if not self.found.leases.holds(lease_of(each))]:
+            await self._let_go(maintenance)
+        for each in ready:
+            if lease_of(each.id) in held:
+                await self.begin(each.id)
+        self.minded_at = self.found.clock.now()
+
+    def _is_ready(self, state: Maintenance) -> bool:
+        """Whoever opens it writes several events; the run must not write between them. One whose opener died begins
+        all the same, so that it can be aborted."""
+        if state.approved_by is not None:
+            return True
+        self._seen[state.id] = self._seen.get(state.id, 0) + 1
+        return self._seen[state.id] >= OPENING_LOOKS
+
+    async def _let_go(self, maintenance: str) -> None:
+        """The run itself sees at its next step that it is not led here, and ends."""
+        task = self.tasks.pop(maintenance)
+        self.paces.forget(maintenance)
+        if not task.done():
+            log.warning("%s: another process may carry it now: let go here", maintenance)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        self.witnesses.pop(maintenance, None)
 
     async def begin(self, maintenance: str) -> None:
         """Start (or take up again) one run; its witness asks before the run's first effect."""
@@ -234,13 +282,16 @@ class Carrier:
 
     async def _watch_inbox(self, maintenance: str) -> None:
         assert self.engine is not None
-        known, looks = 0, 0
+        known, looks, led = 0, 0, False
         while True:
             try:
-                if looks % RESTART_EVERY == 0:
+                sure = self.found.leases.holds(lease_of(maintenance))
+                if looks % RESTART_EVERY == 0 or (sure and not led):
                     if not (await self.found.known.get(maintenance)).open:
                         return
-                    await self.engine.start(maintenance)
+                    if sure:
+                        await self.engine.start(maintenance)
+                led = sure
                 messages = len(await self.found.journal.messages(maintenance))
                 if messages > known:
                     await self.engine.wake(maintenance)
@@ -256,24 +307,37 @@ class Carrier:
 
 
 @asynccontextmanager
-async def carrying(found: Installation) -> AsyncIterator[Carrier | None]:
-    """What carries runs out in this process; None when another process does so for the same store."""
+async def carrying(found: Installation, *, serves: bool = False) -> AsyncIterator[Carrier | None]:
+    """What carries runs out in this process; None when another process does so for the same SQLite store.
+
+    ``serves``: for as long as it runs, not for one command.
+    """
     with contextlib.ExitStack() as stack:
-        engine_url = found.settings.store.url
         if found.store_path is not None:
             lock = _lock(found.store_path.with_suffix(".lock"))
             if lock is None:
                 yield None
                 return
             stack.enter_context(lock)
-            engine_url = f"sqlite:///{found.store_path.with_suffix('.engine.db')}"
+            engine_file = found.store_path.with_suffix(".engine.db")
+        else:
+            engine_file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="noout-"))) / "engine.db"
         carrier = Carrier(found)
-        async with DurableEngine(engine_url, found.clock, carrier.carry) as engine:
+        await look_back(found)
+        async with (
+            found.leases.joined(serves=serves),
+            DurableEngine(f"sqlite:///{engine_file}", found.clock, carrier.carry) as engine,
+        ):
             carrier.engine = engine
             try:
                 yield carrier
             finally:
                 await carrier.end()
+
+
+def lease_of(maintenance: str) -> str:
+    """Whoever holds it leads the run, and its witness."""
+    return f"run/{maintenance}"
 
 
 def _lock(path: Path) -> IO[str] | None:

@@ -104,6 +104,7 @@ class Installation:
                 each.language,
                 each.timezone,
                 tuple(parse_window(text) for text in each.contract_excludes),
+                tuple(each.networks),
             )
             for key, each in self.settings.customers.items()
         )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from noout.app.compose import Installation
 from noout.app.fitness import require_fit
+from noout.app.older import require_latest
 from noout.app.own_addresses import with_own_addresses
 from noout.app.sentences import sentence
 from noout.app.technician import FieldWork
@@ -15,7 +16,7 @@ from noout.app.touch import Sight
 from noout.codec import encode
 from noout.domain.ceph import CephState
 from noout.domain.cluster import NodeId
-from noout.domain.errors import NooutError, Refused, Superseded, UsageError
+from noout.domain.errors import Broken, NooutError, Refused, Superseded, UsageError
 from noout.domain.hardware import Fault, HardwareState
 from noout.domain.journal import Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Mode, Plan
@@ -117,6 +118,7 @@ class Maintenances:
         journal = self.found.journal
         state = await self.found.hypervisor(node).observe()
         fsid = await require_fit(self.found, state, node)
+        await require_latest(self.found, state)
         guests = await with_own_addresses(self.found, state, touched(state, plan))
         again = await self._not_cured(node)
         taken = await journal.streams()
@@ -197,10 +199,23 @@ class Maintenances:
         return Sight(seen, data, host, has_ceph=ceph is not None and host != "")
 
     async def follow(self, maintenance: str, say: Callable[[str], None]) -> AsyncIterator[Maintenance]:
-        """Yield its state again and again until it is over; every event is told to ``say`` once, as a sentence."""
+        """Yield its state again and again until it is over; every event is told to ``say`` once, as a sentence.
+
+        A store that does not answer any more is said once, and waited for."""
         state: Maintenance | None = None
+        away = False
         while True:
-            for event in await self.found.journal.read(maintenance, state.seq if state else 0):
+            try:
+                events = await self.found.journal.read(maintenance, state.seq if state else 0)
+            except Broken as error:
+                if state is None:
+                    raise
+                if not away:
+                    say(f"waits for the journal: {error}")
+                away, events = True, ()
+            else:
+                away = False
+            for event in events:
                 state = fold((event,)) if state is None else fold_one(state, event)
                 if (text := sentence(event)) is not None:
                     say(text)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from noout.app.compose import Installation
 from noout.app.witnessing import services_of
 from noout.domain.cluster import ClusterState, Guest, GuestId
+from noout.domain.customers import Customer, owner
 from noout.domain.errors import Forbidden, NooutError
 from noout.domain.maintenance import Json
 from noout.domain.probes import parse, usable
@@ -49,12 +50,18 @@ async def with_own_addresses(found: Installation, state: ClusterState, guests: S
         why = "its address is not known: name it in its probe, or say in [probes] networks where it may be asked"
         return Addressed(tuple(guests), unmeasured={guest.id: why for guest in lacking})
     told, mute = await _ask(found.hypervisors[state.name], lacking)
-    trusted = believed(told, probes.networks, known_addresses(state, guests))
+    foreign = {guest.id: _foreign(guest, found.customers) for guest in lacking}
+    trusted = believed(told, probes.networks, known_addresses(state, guests), foreign)
     added = tuple(
         replace(guest, addresses=(*guest.addresses, *trusted.addresses.get(guest.id, ()))) for guest in guests
     )
     asked = {guest: addresses[0] for guest, addresses in trusted.addresses.items()}
     return Addressed(added, asked, {**mute, **trusted.refused})
+
+
+def _foreign(guest: Guest, customers: Sequence[Customer]) -> tuple[str, ...]:
+    mine = owner(customers, guest)
+    return tuple(network for each in customers if each != mine for network in each.networks)
 
 
 def lacks_address(guest: Guest, probes: ProbeSettings) -> bool:

@@ -76,6 +76,8 @@ class Watcher:
     upkeep: Upkeep | None = None  # of the BMCs' subscriptions
     keeper: Keeper = field(init=False)
     minds: dict[NodeId, Mind] = field(default_factory=dict)
+    kept_at: datetime | None = None  # when the last look at any node was kept
+    watching_since: datetime | None = None  # None: not now
     _poller: Poller | None = None
     _refreshed: datetime | None = None
 
@@ -130,6 +132,7 @@ class Watcher:
     async def run(self) -> None:
         """Watch until cancelled. Whatever fails is logged and tried again: the watch never stops."""
         self._poller = Poller(self.boards, self.clock, self.every_s, self._take, self._in_maintenance)
+        self.watching_since = self.clock.now()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._poller.run())
@@ -138,7 +141,13 @@ class Watcher:
                 if self.upkeep is not None:
                     group.create_task(self.upkeep.run())
         finally:
-            self._poller = None
+            self._poller = self.watching_since = None
+
+    def forget(self) -> None:
+        """Know nothing but what the store knows: another process has watched meanwhile."""
+        self.keeper = Keeper(self.measurements, self.clock, self.every_s, self.boardless)
+        self.minds.clear()
+        self._refreshed = None
 
     async def tell(self, node: NodeId, alerts: Sequence[Alert] = (), entries: Sequence[LogEntry] = ()) -> None:
         """Take in what somebody says of a node, look at it at once, and return when both are kept.
@@ -182,6 +191,7 @@ class Watcher:
         """Keep it first, then know it: True when it may change what is to be said of the node."""
         mind = await self._mind(state.node)
         mind.latest = await self.keeper.keep(state)
+        self.kept_at = self.clock.now()
         return mind.watch.feed(mind.latest)
 
     async def _consider(self, health: Health) -> None:

@@ -92,9 +92,10 @@ class Witness:
         since = self.clock.now()
         closing = False
         before: asyncio.Task[None] | None = None
+        state = await self.state()
         try:
             while not closing:
-                state = await self.state()
+                state = await self._anew(state)
                 closing = not state.open
                 until = self._end(since)
                 # The last answers of one slice may come a second after its end: the next one asks meanwhile.
@@ -109,6 +110,14 @@ class Witness:
         finally:
             if before is not None:
                 before.cancel()
+
+    async def _anew(self, known: Maintenance) -> Maintenance:
+        """As it is now; as it was last known where the store does not answer: customers are asked all the same."""
+        try:
+            return await self.state()
+        except NooutError as error:
+            log.warning("witness: %s", error)
+            return known
 
     def _end(self, since: datetime) -> datetime:
         """A whole number of intervals: the next slice's first question is then one interval after this one's last."""
@@ -170,7 +179,11 @@ class Witness:
         """
         if self.alarm is None or not self.last_asked:
             return
-        state = await self.state()
+        try:
+            state = await self.state()
+        except NooutError as error:
+            log.warning("witness: %s", error)
+            return
         silent = await self.silent(state)
         self.paged &= silent
         for blocker in fallen_silent(state, silent - self.paged, self.clock.now()):

@@ -7,6 +7,7 @@ import contextlib
 import sys
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NoReturn
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -15,8 +16,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from noout.app.carrying import carrying
+from noout.app.carrying import Carrier, carrying
 from noout.app.compose import Installation
+from noout.app.duty import COMMAND, WATCH, on_duty
 from noout.app.maintain import Maintenances
 from noout.app.notice import watcher_of
 from noout.cli.options import err, operator, out
@@ -104,22 +106,59 @@ def _row(pending: Pending, known: MigrationProgress | None, now: datetime) -> tu
 
 
 async def follow(found: Installation, maintenance: str) -> Maintenance:
-    """Carry the maintenance out here, unless another process does, and show it until it is over."""
-    async with carrying(found) as carrier:
-        if carrier is None:
-            err.print("another noout process carries this out; following it")
-            return await show(found, maintenance)
-        watcher = watcher_of(found)
-        async with web_served(found, found.settings.serve.listen, watcher) as (client, _token):
-            err.print(f"the technician's page is served at {client.base_url} (noout workorder {maintenance} --link)")
-            await carrier.begin(maintenance)
-            watching = asyncio.create_task(watcher.run())
-            try:
-                return await show(found, maintenance)
-            finally:
-                watching.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await watching
+    """Show a maintenance until it is over, and carry it out here when no other process does."""
+    showing = asyncio.create_task(show(found, maintenance))
+    helping = asyncio.create_task(_help(found, maintenance))
+    try:
+        await asyncio.wait({showing, helping}, return_when=asyncio.FIRST_COMPLETED)
+        return helping.result() if helping.done() else showing.result()
+    finally:
+        showing.cancel()
+        helping.cancel()
+        await asyncio.gather(showing, helping, return_exceptions=True)
+
+
+async def _help(found: Installation, maintenance: str) -> NoReturn:
+    """Carry out all that is open, with the watch and the technician's page, from when it falls to this process."""
+    said = False
+    while True:
+        async with carrying(found) as carrier:
+            while carrier is not None:
+                if await _falls_here(found):
+                    await _carry(found, carrier, maintenance)
+                said = said or _leave_it()
+                await asyncio.sleep(LOOK_EVERY_S)
+        said = said or _leave_it()
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _leave_it() -> bool:
+    err.print("another noout process carries this out; following it")
+    return True
+
+
+async def _falls_here(found: Installation) -> bool:
+    """Processes that serve go before; of several commands, the first one."""
+    try:
+        return not await found.leases.served() and COMMAND in await found.leases.take([COMMAND])
+    except NooutError:  # the store is away, for the others too
+        return False
+
+
+async def _carry(found: Installation, carrier: Carrier, maintenance: str) -> NoReturn:
+    watcher = watcher_of(found)
+    async with web_served(found, found.settings.serve.listen, watcher) as (client, _token):
+        err.print(f"the technician's page is served at {client.base_url} (noout workorder {maintenance} --link)")
+        watching = asyncio.create_task(on_duty(found.leases, WATCH, watcher.run))
+        try:
+            while True:
+                with contextlib.suppress(NooutError):  # the store is away: what is carried waits, and so does this
+                    await carrier.mind([each for each in await Maintenances(found).all() if each.open])
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
 
 
 async def show(found: Installation, maintenance: str) -> Maintenance:

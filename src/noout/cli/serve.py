@@ -1,23 +1,29 @@
-"""``noout serve``: the runs, the watch, the witness and the web application in one process."""
+"""``noout serve``: the runs, the watch, the witness and the web application; on PostgreSQL in several processes."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Coroutine
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from noout.app.carrying import Carrier, carrying
 from noout.app.compose import Installation
+from noout.app.duty import WATCH, on_duty
 from noout.app.maintain import Maintenances
 from noout.app.notice import watcher_of
 from noout.app.reconciler import Reconciler
+from noout.app.watcher import Watcher
 from noout.cli.live import Teller
 from noout.cli.options import ConfigOption, opened, out, wait
 from noout.cli.webapp import web_served
-from noout.domain.errors import Refused, UsageError
+from noout.domain.errors import NooutError, Refused, UsageError
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0  # wall seconds between two looks for maintenances opened by others
 
@@ -26,39 +32,61 @@ def serve(
     role: Annotated[str, typer.Option("--role", metavar="ROLE", help="all: everything in this process.")] = "all",
     config: ConfigOption = None,
 ) -> None:
-    """Carry out the maintenances, watch the hardware and serve the technicians' page, until Ctrl-C."""
+    """Carry out the maintenances, watch the hardware and serve the technicians' page, until Ctrl-C.
+
+    With a PostgreSQL store, any number of these may run: each run, and the watch, is carried by one of them, and taken
+    over by another when that one is gone.
+    """
     if role != "all":
         raise UsageError(f"--role {role} is not available yet", remedy="use --role all")
 
     async def work() -> None:
-        async with opened(config) as found, carrying(found) as carrier:
+        async with opened(config) as found, carrying(found, serves=True) as carrier:
             if carrier is None:
-                raise Refused("another noout process serves this store", remedy="stop it first")
+                raise Refused(
+                    "another noout process carries this store's maintenances, and SQLite is for one at a time",
+                    remedy="stop it first, or move to PostgreSQL, which several processes share",
+                )
             stop = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
             watcher = watcher_of(found)
             async with web_served(found, found.settings.serve.listen, watcher) as (client, _token):
                 out.print(f"serving {client.base_url}; the watch asks {len(found.bmcs)} BMCs. Stop with Ctrl-C.")
-                await _until(stop, watcher.run(), Reconciler(found).run(), _carry_all(found, carrier))
+                watching = on_duty(found.leases, WATCH, partial(_watch, found, watcher))
+                await _until(stop, watching, _carry_all(found, carrier))
 
     wait(work())
 
 
 async def _carry_all(found: Installation, carrier: Carrier) -> None:
-    """Carry out every open maintenance, and those opened later, telling what happens."""
-    teller, shown = Teller(found.clock), set[str]()
+    """Carry out every open maintenance that no other process carries, and those opened later, telling what happens."""
+    teller, telling = Teller(found.clock), dict[str, asyncio.Task[None]]()
     maintenances = Maintenances(found)
-    async with asyncio.TaskGroup() as group:
+    try:
         while True:
-            for state in await maintenances.all():
-                if not state.open:
-                    shown.discard(state.id)  # it may be taken up again
-                elif state.id not in shown:
-                    shown.add(state.id)
-                    await carrier.begin(state.id)
-                    group.create_task(_tell(maintenances, state.id, teller))
+            try:
+                states = [each for each in await maintenances.all() if each.open]
+                await carrier.mind(states)
+            except NooutError as error:  # the store is away: what is carried waits, and so does this
+                log.warning("%s", error)
+            else:
+                for each in states:
+                    if each.id not in telling or telling[each.id].done():  # done: it was taken up again
+                        telling[each.id] = asyncio.create_task(_tell(maintenances, each.id, teller))
             await asyncio.sleep(LOOK_EVERY_S)
+    finally:
+        for task in telling.values():
+            task.cancel()
+        await asyncio.gather(*telling.values(), return_exceptions=True)
+
+
+async def _watch(found: Installation, watcher: Watcher) -> None:
+    """The watch, from what the store knows: another process may have watched until now."""
+    watcher.forget()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watcher.run())
+        group.create_task(Reconciler(found).run())
 
 
 async def _tell(maintenances: Maintenances, maintenance: str, teller: Teller) -> None:

@@ -18,6 +18,7 @@ class Customer:
     language: str = "en"
     timezone: str = "UTC"
     contract_excludes: tuple[Window, ...] = ()  # in the customer's own time: not counted in contractual availability
+    networks: tuple[str, ...] = ()  # an address within, told by a guest of somebody else, is not believed
 
     def owns(self, guest: Guest) -> bool:
         return (guest.pool is not None and guest.pool in self.pools) or bool(self.tags & guest.tags)

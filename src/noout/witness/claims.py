@@ -26,10 +26,14 @@ class Believed:
 
 
 def believed(
-    told: Mapping[GuestId, Sequence[str]], networks: Sequence[str], known: Mapping[str, frozenset[str]]
+    told: Mapping[GuestId, Sequence[str]],
+    networks: Sequence[str],
+    known: Mapping[str, frozenset[str]],
+    foreign: Mapping[GuestId, Sequence[str]] | None = None,
 ) -> Believed:
-    """``told``: by each guest. ``known``: address -> whose it is, as ``known_addresses`` tells it. Without a network
-    nobody is believed; of two that tell the same address, neither."""
+    """``told``: by each guest. ``known``: address -> whose it is, as ``known_addresses`` tells it. ``foreign``: guest
+    -> networks of customers whose guest it is not. Without a network nobody is believed; of two that tell the same
+    address, neither."""
     plain = {guest: tuple(dict.fromkeys(_plain(addresses))) for guest, addresses in told.items()}
     claims: defaultdict[str, set[str]] = defaultdict(set)
     for guest, addresses in plain.items():
@@ -39,14 +43,18 @@ def believed(
     refused: dict[GuestId, str] = {}
     for guest, addresses in plain.items():
         within = usable(addresses, networks) if networks else ()
+        if (reserved := (foreign or {}).get(guest)) and (theirs := usable(within, reserved)):
+            within = tuple(each for each in within if each not in theirs)
+            refused[guest] = f"it tells {', '.join(theirs[:SHOWN])}: in a network of another customer"
         others = {each: (claims[each] | known.get(each, frozenset())) - {str(guest)} for each in within}
         mine = tuple(each for each in within if not others[each])
         if mine:
             good[guest] = mine
+            refused.pop(guest, None)
         elif within:
             refused[guest] = "; ".join(f"it tells {each}, so does {_named(others[each])}" for each in within[:SHOWN])
         else:
-            refused[guest] = _outside(usable(addresses))
+            refused.setdefault(guest, _outside(usable(addresses)))
     return Believed(good, refused)
 
 

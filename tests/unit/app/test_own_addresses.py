@@ -103,6 +103,23 @@ def test_a_guest_that_a_new_plan_adds_is_asked_for_its_address_and_may_not_take_
     run_virtual(main())
 
 
+def test_a_guest_is_not_believed_to_have_an_address_in_another_customers_network() -> None:
+    async def main() -> None:
+        lab = lab_with_addresses()
+        lab.cluster.guests[101].ip = "192.0.2.101"
+        theirs = {
+            "mercato": {"name": "Mercato", "pools": ["mercato"], "networks": ["192.0.2.101/32", "192.0.2.103/32"]}
+        }
+        lab.cluster.guests[103].ip = "192.0.2.103"
+        found, _ = installation(lab, settings_of(lab, probes=PROBES, customers=theirs))
+        state = await lab.hypervisor.observe()
+        told = await with_own_addresses(found, state, state.guests)
+        assert told.unmeasured[DB] == "it tells 192.0.2.101: in a network of another customer"
+        assert told.asked[GuestId("ams1", 103)] == "192.0.2.103", "its own customer's"
+
+    run_virtual(main())
+
+
 def test_without_networks_no_guest_is_asked_for_its_address() -> None:
     async def main() -> None:
         lab = lab_with_addresses()

@@ -49,6 +49,15 @@ def test_of_two_that_tell_the_same_address_neither_is_believed() -> None:
     assert told.refused == {SHOP: "it tells 192.0.2.5, so does ams1/102"}
 
 
+def test_an_address_in_another_customers_network_is_not_asked() -> None:
+    foreign = {SHOP: ("192.0.2.64/26",), BANK: ()}
+    told = believed({SHOP: ["192.0.2.70"], BANK: ["192.0.2.71"]}, CUSTOMERS, {}, foreign)
+    assert told.addresses == {BANK: ("192.0.2.71",)}
+    assert told.refused == {SHOP: "it tells 192.0.2.70: in a network of another customer"}
+    both = believed({SHOP: ["192.0.2.70", "192.0.2.5"]}, CUSTOMERS, {}, foreign)
+    assert (both.addresses, both.refused) == ({SHOP: ("192.0.2.5",)}, {})
+
+
 def test_who_has_what_is_known_by_configuration() -> None:
     guest = Guest(
         SHOP, "shop", GuestKind.QEMU, NodeId("ams1", "pve1"), GuestStatus.RUNNING, 1, 1,
