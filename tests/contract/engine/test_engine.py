@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from noout.adapters import durable
 from noout.adapters.clock import SystemClock
 from noout.adapters.durable import DurableEngine
 from noout.ports import Engine, Wait
@@ -136,6 +137,7 @@ KILLED = """
 import asyncio, os, signal, sys
 from datetime import timedelta
 from pathlib import Path
+from noout.adapters import durable
 from noout.adapters.clock import SystemClock
 from noout.adapters.durable import DurableEngine
 from noout.ports import Wait
@@ -199,3 +201,49 @@ async def test_a_run_that_breaks_is_told(tmp_path: Path, caplog: pytest.LogCaptu
             while f"{MID}: its run stopped" not in caplog.text:  # noqa: ASYNC110 - a log has no event
                 await asyncio.sleep(0.05)
     assert "ValueError: nobody thought of this" in caplog.text
+
+
+async def test_a_run_taken_up_again_waits_for_none_of_the_times_it_has_recorded(tmp_path: Path) -> None:
+    """They may have been cut short by messages: an hour that somebody ended is not waited for once more."""
+    url, first, second = f"sqlite:///{tmp_path / 'engine.db'}", Story([far()]), Story([None])
+    async with DurableEngine(url, SystemClock(), first.run) as engine:
+        await engine.start(MID)
+        await first.until_taken(1)
+        await engine.wake(MID)
+        await first.until_taken(2)
+    async with DurableEngine(url, SystemClock(), second.run) as engine:
+        await engine.start(MID)
+        async with asyncio.timeout(PATIENCE_S):
+            await second.over.wait()
+    assert second.taken == 1
+
+
+async def test_what_another_version_left_behind_does_not_keep_a_run_from_going_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, first, second = f"sqlite:///{tmp_path / 'engine.db'}", Story([far()]), Story([None])
+    with monkeypatch.context() as older:
+        older.setattr(durable, "VERSION", "0")
+        async with DurableEngine(url, SystemClock(), first.run) as engine:
+            await engine.start(MID)
+            await first.until_taken(1)
+    async with DurableEngine(url, SystemClock(), second.run) as engine:
+        await engine.start(MID)
+        async with asyncio.timeout(PATIENCE_S):
+            await second.over.wait()
+
+
+async def test_a_run_that_nobody_executes_though_it_is_called_pending_is_begun_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its end could not be written down either, as the disk was full."""
+    story = Story([far()])
+    async with DurableEngine(f"sqlite:///{tmp_path / 'engine.db'}", SystemClock(), story.run) as engine:
+        await engine.start(MID)
+        await story.until_taken(1)
+        engine._executed.clear()
+        await engine.start(MID)
+        assert story.taken == 1, "it may just be being taken up"
+        await engine.start(MID)
+        await story.until_taken(2)
+    assert "its run was lost" in caplog.text
