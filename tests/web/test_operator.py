@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from noout.domain.access import Grant, Person, Role
 from noout.web.app import HEADERS, make_server
 from tests.web.world import OPERATOR, World
 
@@ -57,7 +58,9 @@ async def test_an_order_is_posted_once_per_key(world: World, order: str) -> None
         second = await client.post(path, headers=headers, json={"reason": "because"})
     assert (first.status_code, first.json()["repeated"], second.json()["repeated"]) == (202, False, True)
     (message,) = world.messages_
-    assert (message.kind, message.actor, message.data) == (order, "operator:anna", {"reason": "because"})
+    assert (message.kind, message.actor, message.data) == (
+        order, "operator:anna", {"reason": "because", "from": "127.0.0.1"},
+    )  # fmt: skip
 
 
 async def test_one_key_means_one_order_of_each_kind(world: World) -> None:
@@ -90,3 +93,40 @@ def test_the_server_listens_on_loopback_and_logs_no_paths(world: World) -> None:
     server = make_server(world.services())
     assert server.config.host == "127.0.0.1"
     assert server.config.access_log is False
+
+
+# --- who may what ---------------------------------------------------------------------------------------------------
+
+ACTING = {Role.OPERATOR, Role.APPROVER, Role.ADMIN}
+ORDERS_OF = {
+    "approve": {Role.APPROVER, Role.ADMIN},
+    "pause": ACTING, "resume": ACTING, "abort": ACTING, "close-up": ACTING, "let-heal": ACTING, "force-off": ACTING,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_what_each_role_may_tell_a_run(world: World, role: Role) -> None:
+    world.people = {"t": Person("piet", (Grant(role, frozenset({"ams1"})),))}
+    headers = {"Authorization": "Bearer t"}
+    async with world.client() as client:
+        for order, roles in ORDERS_OF.items():
+            answer = await client.post(f"/api/v1/maintenances/m-0001/{order}", headers=headers)
+            assert answer.status_code == (202 if role in roles else 403), order
+        link = await client.post("/api/v1/maintenances/m-0001/workorder/link", headers=headers)
+        more = await client.post("/api/v1/maintenances/m-0001/extend", headers=headers, json={"hours": 1})
+        assert (link.status_code, more.status_code) == ((201, 202) if role is not Role.VIEWER else (403, 403))
+        assert (await client.get("/api/v1/maintenances/m-0001", headers=headers)).status_code == 200
+
+
+async def test_another_clusters_admin_hears_of_nothing(world: World) -> None:
+    world.people = {"t": Person("piet", (Grant(Role.ADMIN, frozenset({"rtm1"})),))}
+    headers = {"Authorization": "Bearer t"}
+    async with world.client() as client:
+        assert (await client.get("/api/v1/maintenances", headers=headers)).json()["maintenances"] == []
+        here = await client.get("/api/v1/maintenances/m-0001", headers=headers)
+        nowhere = await client.get("/api/v1/maintenances/m-0002", headers=headers)
+        assert here.status_code == nowhere.status_code == 404
+        assert here.json()["detail"].replace("m-0001", "m-0002") == nowhere.json()["detail"]
+        for order in ORDERS_OF:
+            assert (await client.post(f"/api/v1/maintenances/m-0001/{order}", headers=headers)).status_code == 404
+    assert world.messages_ == []

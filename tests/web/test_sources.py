@@ -50,7 +50,7 @@ class Stand:
         naming = Naming("ams1", frozenset({NODE.name, OTHER.name}))
         reception = Reception(self.watcher, {"ams1": AlertSource(naming, authorization(user, TOKEN))})
         plain = World().services()
-        services = WebServices(plain.field, plain.maintenances, plain.operator_of, reception)
+        services = WebServices(plain.field, plain.maintenances, plain.person_of, reception)
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(create_app(services)), base_url="http://noout.test"
         )

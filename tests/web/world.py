@@ -9,6 +9,7 @@ import httpx2
 
 from noout.app.technician import FieldWork
 from noout.app.touch import Sight
+from noout.domain.access import Grant, Person, Role
 from noout.domain.ceph import CephState
 from noout.domain.cluster import NodeId
 from noout.domain.hardware import Fault, HardwareState, Power, Urgency
@@ -34,6 +35,7 @@ class World:
     noout: bool = False
     look_age_s: float = 2.0
     messages_: list[Message] = field(default_factory=list)
+    people: dict[str, Person] = field(default_factory=lambda: {OPERATOR: Person("anna", (Grant(Role.ADMIN),))})
     m: Maintenance = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,9 @@ class World:
         keys = [check.key for check in self.m.work_order.checks]
         self.m = replace(self.m, findings=tuple(Finding(key, Answer.DONE, "", self.now_, "ruben") for key in keys))
 
+    async def person_of(self, token: str) -> Person | None:
+        return self.people.get(token)
+
     def services(self) -> WebServices:
         async def maintenances() -> list[Maintenance]:
             return [self.m]
@@ -93,7 +98,7 @@ class World:
         return WebServices(
             FieldWork(self, self.maintenance, self.messages, self.post, self.look),
             maintenances,
-            lambda token: "anna" if token == OPERATOR else None,
+            self.person_of,
         )
 
     def client(self) -> httpx2.AsyncClient:

@@ -66,6 +66,8 @@ ENTRIES = (
     Entry("let-heal", "noout.cli.act:let_heal", ACT, "let Ceph copy the data of a node that is away elsewhere"),
     Entry("serve", "noout.cli.serve:serve", ACT, "runs, watch and the technicians' page, until Ctrl-C"),
     Entry("probe", "noout.cli.probe:probe", ACT, "ask customers' services from here, for another noout"),
+    Entry("token", "noout.cli.access:token", ACT, "programs' tokens for the HTTP API"),
+    Entry("password", "noout.cli.access:password", ACT, "the hash of a local user's password"),
     Entry("workorder", "noout.cli.act:workorder", TELL, "the technician's work order, or a link to it"),
     Entry("report", "noout.cli.report:report", TELL, "the customers' reports of a maintenance"),
     Entry("journal", "noout.cli.journal:app", TELL, "prove that nobody changed the journal; take it along"),

@@ -6,20 +6,23 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx2
 
+from noout.app.access import Tokens
 from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
 from noout.app.notice import reception_of
 from noout.app.watcher import Watcher
+from noout.domain.access import Grant, Person, Role
 from noout.domain.errors import Broken, UsageError
 from noout.settings import secret
 from noout.web.app import WebServices, make_server
 
 STARTUP_S_MAX = 20.0
+Figures = Callable[[], Awaitable[str]]
 
 
 def operator_token(found: Installation) -> str:
@@ -30,28 +33,38 @@ def operator_token(found: Installation) -> str:
     return secret(found.settings, serve.operator_token, serve.operator_token_file, "serve.operator_token_file")
 
 
-def web_services(found: Installation, token: str, watcher: Watcher | None = None) -> WebServices:
+def web_services(
+    found: Installation, token: str, watcher: Watcher | None = None, figures: Figures | None = None
+) -> WebServices:
     maintenances = Maintenances(found)
 
-    def operator_of(given: str) -> str | None:
-        return "operator" if secrets.compare_digest(given.encode(), token.encode()) else None
+    tokens = Tokens(found.journal, found.clock)
+
+    async def person_of(given: str) -> Person | None:
+        if secrets.compare_digest(given.encode(), token.encode()):
+            return Person("operator", (Grant(Role.ADMIN),))
+        return await tokens.person(given)
 
     return WebServices(
         field=maintenances.field_work(),
         maintenances=maintenances.all,
-        operator_of=operator_of,
+        person_of=person_of,
         reception=reception_of(found, watcher) if watcher is not None else None,
         base_url=found.settings.serve.base_url,
+        metrics=figures,
     )
 
 
 @asynccontextmanager
 async def web_served(
-    found: Installation, listen: str = "127.0.0.1:0", watcher: Watcher | None = None
+    found: Installation,
+    listen: str = "127.0.0.1:0",
+    watcher: Watcher | None = None,
+    figures: Figures | None = None,
 ) -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
     """Serve the web application; yields a client of it and the operator's token. UsageError for a bad address.
 
-    ``watcher`` gets what is sent about the nodes' hardware."""
+    ``watcher`` gets what is sent about the nodes' hardware; ``figures`` is what ``/metrics`` shows."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise UsageError(f"key serve.listen: {listen!r} is not HOST:PORT", remedy="for example 127.0.0.1:8080")
@@ -65,7 +78,7 @@ async def web_served(
             f"{listen} cannot be listened on: {error.strerror}", remedy="set serve.listen to another"
         ) from None
     token = operator_token(found)
-    server = make_server(web_services(found, token, watcher))
+    server = make_server(web_services(found, token, watcher, figures))
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     try:
         async with asyncio.timeout(STARTUP_S_MAX):

@@ -40,7 +40,7 @@ _STATIC = {
 
 
 def create_app(services: WebServices) -> FastAPI:
-    """The application: ``/w/{token}`` for technicians, ``/api/v1`` for programs, ``/healthz``."""
+    """The application: ``/w/{token}`` for technicians, ``/api/v1`` for programs, ``/healthz``, ``/metrics``."""
     app = FastAPI(
         title="noout",
         version="1",
@@ -71,6 +71,12 @@ def create_app(services: WebServices) -> FastAPI:
     async def healthz() -> Response:
         await services.maintenances()  # the journal answers
         return PlainTextResponse("ok\n")
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        if services.metrics is None:
+            raise HTTPException(404)
+        return PlainTextResponse(await services.metrics(), media_type="text/plain; version=0.0.4")
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:

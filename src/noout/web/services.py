@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from noout.app.technician import FieldWork
 from noout.app.watching.reception import Reception
+from noout.domain.access import Person
 from noout.domain.maintenance import Maintenance
 
 
@@ -14,15 +15,17 @@ from noout.domain.maintenance import Maintenance
 class WebServices:
     """What the web needs of the program.
 
-    ``operator_of``: a bearer token -> the operator's name, None when it is nobody's.
+    ``person_of``: a bearer token -> whose it is; None when it is nobody's.
     ``reception``: takes what is sent about the nodes' hardware; None where nothing watches them.
     ``base_url``: what links begin with, where it differs from how the request came ("https://noout.example").
     ``timezone``: the technicians' own, for times on their page.
+    ``metrics``: figures of noout itself, for a Prometheus; None where nothing is served all the time.
     """
 
     field: FieldWork
     maintenances: Callable[[], Awaitable[Sequence[Maintenance]]]
-    operator_of: Callable[[str], str | None]
+    person_of: Callable[[str], Awaitable[Person | None]]
     reception: Reception | None = None
     base_url: str = ""
     timezone: str = "UTC"
+    metrics: Callable[[], Awaitable[str]] | None = None

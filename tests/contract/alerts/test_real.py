@@ -43,7 +43,7 @@ async def test_a_fan_that_stops_reaches_noout_by_both_ways(tmp_path: Path) -> No
     watcher = Watcher({}, store, store, clock, 1.0, boardless=frozenset({NODE}))
     reception = Reception(watcher, {"ams1": AlertSource(NAMING, authorization("", TOKEN))})
     plain = World().services()
-    services = WebServices(plain.field, plain.maintenances, plain.operator_of, reception)
+    services = WebServices(plain.field, plain.maintenances, plain.person_of, reception)
     server = uvicorn.Server(uvicorn.Config(create_app(services), host="127.0.0.1", port=0, log_config=None))
     serving, watching = asyncio.create_task(server.serve()), asyncio.create_task(watcher.run())
     while not server.started:  # noqa: ASYNC110 - uvicorn offers no event for it

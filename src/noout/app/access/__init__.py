@@ -1,6 +1,8 @@
 """Who is there, what they may do, and the record of it."""
 
+from noout.adapters.people import Challenge, hashed
+from noout.app.access.opening import access_of
 from noout.app.access.signing import Access, SignedIn
 from noout.app.access.tokens import Tokens
 
-__all__ = ["Access", "SignedIn", "Tokens"]
+__all__ = ["Access", "Challenge", "SignedIn", "Tokens", "access_of", "hashed"]
