@@ -33,7 +33,9 @@ class Passwords:
 
     async def knows(self, name: str, password: str) -> bool:
         """Whether that is the user's password. An unknown name takes as long as a wrong password."""
-        text = self._hashes.get(name) or await asyncio.to_thread(_nobodys)
+        text = self._hashes.get(name)
+        if text is None:
+            text = await asyncio.to_thread(_nobodys)
         async with self._turn:
             right = await asyncio.to_thread(_right, text, password[:PASSWORD_CHARS_MAX])
         return right and name in self._hashes
