@@ -24,6 +24,7 @@ from noout.adapters.durable import DurableEngine
 from noout.app.comeback import Comeback
 from noout.app.compose import Installation
 from noout.app.hours import shut_now
+from noout.app.inboxes import Inboxes
 from noout.app.older import look_back
 from noout.app.own_addresses import with_own_addresses
 from noout.app.pace import Paces
@@ -33,7 +34,7 @@ from noout.app.standstill import doubt, standstill
 from noout.app.witnessing import Witness, services_of
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
-from noout.domain.errors import NooutError
+from noout.domain.errors import NooutError, StoreBroken
 from noout.domain.hardware import HardwareState
 from noout.domain.impact import Service
 from noout.domain.maintenance import Json, Maintenance, Observation, Plan
@@ -42,6 +43,7 @@ from noout.plan.plan import make_plan
 from noout.plan.returns import as_before
 from noout.plan.wary import rather, wary
 from noout.ports import Engine
+from noout.run.alarm import unkept
 from noout.run.context import Answer, Context
 from noout.run.story import run
 from noout.run.touched import guests_of
@@ -57,9 +59,7 @@ from noout.watch.comeback import Comparison
 
 log = logging.getLogger(__name__)
 
-INBOX_EVERY_S = 0.5  # wall seconds between two looks for messages that other processes left
 OPENING_LOOKS = 5  # so many looks an opening that is still being written is given before its run begins
-RESTART_EVERY = 20  # ... looks after which an open run that has lost its workflow is started again
 
 
 def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
@@ -202,17 +202,24 @@ class Carrier:
     engine: Engine | None = None
     minded_at: datetime | None = None  # when the maintenances were last looked after
     paces: Paces = field(init=False)
+    inboxes: Inboxes = field(init=False)
+    unkept: set[str] = field(default_factory=set)  # whose journal cannot be written: somebody was told
     _seen: dict[str, int] = field(default_factory=dict)  # how often each was seen before it was approved
 
     def __post_init__(self) -> None:
         self.paces = Paces(self.found.clock)
+        self.inboxes = Inboxes(self.found.news, self.found.journal, self._leads, self._say_unkept)
+
+    def _leads(self, maintenance: str) -> bool:
+        return self.found.leases.holds(lease_of(maintenance))
 
     async def carry(self, engine: Engine, maintenance: str) -> None:
         """The loop, as the engine runs it."""
         lease, leases = lease_of(maintenance), self.found.leases
         context = context_of(self.found, self.witnesses)
         fenced = leases.fenced(self.found.journal, lease)
-        context = replace(context, journal=fenced, leads=partial(leases.holds, lease))
+        leads = partial(leases.holds, lease)
+        context = replace(context, journal=fenced, leads=leads, unkept=self.unkept)
         await run(self.paces.of(engine), context, maintenance)
 
     async def mind(self, states: Iterable[Maintenance]) -> None:
@@ -258,7 +265,7 @@ class Carrier:
         found, mid = self.found, state.id
 
         async def current() -> Maintenance:
-            return await found.known.get(mid)
+            return await found.news.state(mid)
 
         probes = found.settings.probes
 
@@ -273,37 +280,26 @@ class Carrier:
         """The witness, and a look for messages left by other processes, until the run is over."""
         witnessing = asyncio.create_task(self.witnesses[maintenance].run())
         try:
-            await self._watch_inbox(maintenance)
+            await self.inboxes.until_over(maintenance)
             await witnessing
         finally:
             witnessing.cancel()
             with contextlib.suppress(asyncio.CancelledError, NooutError):
                 await witnessing
 
-    async def _watch_inbox(self, maintenance: str) -> None:
-        assert self.engine is not None
-        known, looks, led = 0, 0, False
-        while True:
-            try:
-                sure = self.found.leases.holds(lease_of(maintenance))
-                if looks % RESTART_EVERY == 0 or (sure and not led):
-                    if not (await self.found.known.get(maintenance)).open:
-                        return
-                    if sure:
-                        await self.engine.start(maintenance)
-                led = sure
-                messages = len(await self.found.journal.messages(maintenance))
-                if messages > known:
-                    await self.engine.wake(maintenance)
-                known, looks = messages, looks + 1
-            except NooutError as error:
-                log.warning("%s: %s", maintenance, error)
-            await asyncio.sleep(INBOX_EVERY_S)
+    async def _say_unkept(self, maintenance: str, error: StoreBroken) -> None:
+        """Wake somebody, where the run itself has not: it may not have come so far."""
+        log.warning("%s: %s", maintenance, error)
+        known = self.found.known.states.get(maintenance)
+        if known is not None and maintenance not in self.unkept:
+            self.unkept.add(maintenance)
+            await page(self.found, known, unkept(maintenance, error))
 
     async def end(self) -> None:
         for task in self.tasks.values():
             task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        await self.inboxes.end()
 
 
 @asynccontextmanager
@@ -328,7 +324,7 @@ async def carrying(found: Installation, *, serves: bool = False) -> AsyncIterato
             found.leases.joined(serves=serves),
             DurableEngine(f"sqlite:///{engine_file}", found.clock, carrier.carry) as engine,
         ):
-            carrier.engine = engine
+            carrier.engine = carrier.inboxes.engine = engine
             try:
                 yield carrier
             finally:

@@ -14,8 +14,11 @@ import typer
 from noout.app.carrying import Carrier, carrying
 from noout.app.compose import Installation
 from noout.app.duty import WATCH, on_duty
+from noout.app.heads import Publisher
 from noout.app.maintain import Maintenances
+from noout.app.metrics import metrics
 from noout.app.notice import watcher_of
+from noout.app.pulse import Heartbeat, Pulse
 from noout.app.reconciler import Reconciler
 from noout.app.watcher import Watcher
 from noout.cli.live import Teller
@@ -51,12 +54,15 @@ def serve(
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
             watcher = watcher_of(found)
-            async with web_served(found, found.settings.serve.listen, watcher) as (client, _token):
+            pulse = Pulse(found, carrier, watcher)
+            figures = partial(metrics, pulse)
+            async with web_served(found, found.settings.serve.listen, watcher, figures) as (client, _token):
                 out.print(f"serving {client.base_url}; the watch asks {len(found.bmcs)} BMCs. Stop with Ctrl-C.")
                 watching = on_duty(found.leases, WATCH, partial(_watch, found, watcher))
-                await _until(stop, watching, _carry_all(found, carrier))
+                beating = Heartbeat(pulse).run()
+                await _until(stop, watching, _carry_all(found, carrier), beating, Publisher(found).run())
 
-    wait(work())
+    wait(work(), lasting=True)
 
 
 async def _carry_all(found: Installation, carrier: Carrier) -> None:

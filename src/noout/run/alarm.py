@@ -66,7 +66,11 @@ async def say_unkept(ctx: Context, maintenance: str, error: StoreBroken) -> None
     ctx.known.forget(maintenance)
     if m is not None and maintenance not in ctx.unkept:
         ctx.unkept.add(maintenance)
-        await ctx.page(m, f"nothing new is done for {maintenance}: {error}")
+        await ctx.page(m, unkept(maintenance, error))
+
+
+def unkept(maintenance: str, error: StoreBroken) -> str:
+    return f"nothing new is done for {maintenance}: {error}"
 
 
 async def _mind_flag(ctx: Context, record: Record, seen: Observation) -> None:
