@@ -315,6 +315,14 @@ class Sittings(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a stream is: the number of its last event, and how many messages were left for it."""
+
+    events: int = 0
+    messages: int = 0
+
+
 class Journal(Protocol):
     """The only truth. One hash chain per stream; only a stream's run appends to it, people post messages."""
 
@@ -327,6 +335,10 @@ class Journal(Protocol):
     async def read(self, stream: str, after: int = 0) -> Sequence[Event]: ...
 
     async def streams(self) -> Sequence[str]: ...
+
+    async def heads(self, streams: Sequence[str]) -> Mapping[str, Head]:
+        """Of those streams that have an event: asked in one go, however many they are."""
+        ...
 
     async def post(self, stream: str, message: Message) -> bool:
         """Leave a message for the stream's run; False when its key was there already."""

@@ -199,7 +199,6 @@ class Carrier:
     found: Installation
     witnesses: dict[str, Witness] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    engine: Engine | None = None
     minded_at: datetime | None = None  # when the maintenances were last looked after
     paces: Paces = field(init=False)
     inboxes: Inboxes = field(init=False)
@@ -324,7 +323,7 @@ async def carrying(found: Installation, *, serves: bool = False) -> AsyncIterato
             found.leases.joined(serves=serves),
             DurableEngine(f"sqlite:///{engine_file}", found.clock, carrier.carry) as engine,
         ):
-            carrier.engine = carrier.inboxes.engine = engine
+            carrier.inboxes.engine = engine
             try:
                 yield carrier
             finally:

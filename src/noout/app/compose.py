@@ -31,6 +31,7 @@ from noout.adapters.store.sittings import MemorySittings, SqlSittings
 from noout.adapters.store.sql import SqlStore
 from noout.adapters.tls import context_for
 from noout.app.naming import resolve
+from noout.app.news import News
 from noout.app.privileges import LOOK, require
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.customers import Customer
@@ -89,9 +90,11 @@ class Installation:
     sittings: Sittings = field(default_factory=MemorySittings)
 
     known: Known = field(init=False)  # the maintenances as last folded
+    news: News = field(init=False)  # the same for whoever only watches, looked up for all at once
 
     def __post_init__(self) -> None:
         self.known = Known(self.journal)
+        self.news = News(self.journal, self.known, self.clock)
 
     @property
     def customers(self) -> tuple[Customer, ...]:

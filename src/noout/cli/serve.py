@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Annotated
 
@@ -15,11 +15,11 @@ from noout.app.carrying import Carrier, carrying
 from noout.app.compose import Installation
 from noout.app.duty import WATCH, on_duty
 from noout.app.heads import Publisher
-from noout.app.maintain import Maintenances
 from noout.app.metrics import metrics
 from noout.app.notice import watcher_of
 from noout.app.pulse import Heartbeat, Pulse
 from noout.app.reconciler import Reconciler
+from noout.app.sentences import sentence
 from noout.app.watcher import Watcher
 from noout.cli.live import Teller
 from noout.cli.options import ConfigOption, opened, out, wait
@@ -67,24 +67,28 @@ def serve(
 
 async def _carry_all(found: Installation, carrier: Carrier) -> None:
     """Carry out every open maintenance that no other process carries, and those opened later, telling what happens."""
-    teller, telling = Teller(found.clock), dict[str, asyncio.Task[None]]()
-    maintenances = Maintenances(found)
-    try:
-        while True:
-            try:
-                states = [each for each in await maintenances.all() if each.open]
-                await carrier.mind(states)
-            except NooutError as error:  # the store is away: what is carried waits, and so does this
-                log.warning("%s", error)
-            else:
-                for each in states:
-                    if each.id not in telling or telling[each.id].done():  # done: it was taken up again
-                        telling[each.id] = asyncio.create_task(_tell(maintenances, each.id, teller))
-            await asyncio.sleep(LOOK_EVERY_S)
-    finally:
-        for task in telling.values():
-            task.cancel()
-        await asyncio.gather(*telling.values(), return_exceptions=True)
+    teller, told = Teller(found.clock), dict[str, int]()
+    while True:
+        try:
+            states = await found.news.open_ones()
+            await carrier.mind(states)
+            await _tell(found, {each.id: each.seq for each in states}, told, teller)
+        except NooutError as error:  # the store is away: what is carried waits, and so does this
+            log.warning("%s", error)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _tell(found: Installation, now: Mapping[str, int], told: dict[str, int], teller: Teller) -> None:
+    """Say what happened since. ``now``: the last event of each open maintenance; ``told``: the last that was said."""
+    for maintenance in sorted({*told, *now}):
+        if now.get(maintenance) == told.get(maintenance):
+            continue
+        for event in await found.journal.read(maintenance, told.get(maintenance, 0)):
+            told[maintenance] = event.seq
+            if (text := sentence(event)) is not None:
+                teller.say(f"{maintenance}: {text}")
+        if maintenance not in now:  # over
+            told.pop(maintenance, None)
 
 
 async def _watch(found: Installation, watcher: Watcher) -> None:
@@ -93,11 +97,6 @@ async def _watch(found: Installation, watcher: Watcher) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(watcher.run())
         group.create_task(Reconciler(found).run())
-
-
-async def _tell(maintenances: Maintenances, maintenance: str, teller: Teller) -> None:
-    async for _ in maintenances.follow(maintenance, lambda text: teller.say(f"{maintenance}: {text}")):
-        pass
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[object, object, None]) -> None:

@@ -42,6 +42,11 @@ class Known:
         self.states[maintenance] = known
         return known
 
+    async def at_least(self, maintenance: str, seq: int) -> Maintenance:
+        """The state after event ``seq``, or later; UsageError when there is no such maintenance."""
+        known = self.states.get(maintenance)
+        return known if known is not None and known.seq >= seq > 0 else await self.get(maintenance)
+
     def forget(self, maintenance: str) -> None:
         self.states.pop(maintenance, None)
 

@@ -20,6 +20,7 @@ from noout.domain.hardware import HardwareState, LogEntry, Power, Reading, Senso
 from noout.domain.impact import Sample
 from noout.domain.journal import GENESIS, Message, chain_error
 from noout.domain.trend import Trend
+from noout.ports import Head
 from tests.support.postgres import postgres_url
 
 T0 = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
@@ -277,3 +278,14 @@ async def test_a_database_that_cannot_be_used_is_said_in_one_sentence(tmp_path: 
     with pytest.raises(Broken, match="cannot be used") as caught:
         await SqlStore.open(f"sqlite:///{path}", Ticking())
     assert "\n" not in str(caught.value)
+
+
+async def test_how_far_many_streams_are_is_asked_in_one_go(store: Store) -> None:
+    assert await store.heads([]) == {} and await store.heads(["nobody-1"]) == {}
+    for stream, events in (("a-1", 3), ("b-1", 1)):
+        for seq in range(events):
+            await store.append(stream, seq, "x", {})
+    for key in ("k1", "k2", "k2"):
+        await store.post("a-1", Message(key, "pause", "operator:anna", T0, {}))
+    await store.post("nobody-1", Message("k", "pause", "operator:anna", T0, {}))
+    assert await store.heads(["a-1", "b-1", "nobody-1"]) == {"a-1": Head(3, 2), "b-1": Head(1, 0)}

@@ -13,7 +13,7 @@ from noout.domain.impact import Sample
 from noout.domain.journal import ERASED, GENESIS, Event, Message, digest, reading
 from noout.domain.maintenance import Json
 from noout.domain.trend import Trend, bucket, condense
-from noout.ports import Clock
+from noout.ports import Clock, Head
 
 
 class MemoryStore:
@@ -61,6 +61,13 @@ class MemoryStore:
 
     async def streams(self) -> Sequence[str]:
         return list(self._events)
+
+    async def heads(self, streams: Sequence[str]) -> Mapping[str, Head]:
+        return {
+            stream: Head(len(self._events[stream]), len(self._messages.get(stream, {})))
+            for stream in streams
+            if self._events.get(stream)
+        }
 
     async def post(self, stream: str, message: Message) -> bool:
         box = self._messages.setdefault(stream, {})

@@ -27,7 +27,7 @@ from noout.domain.impact import Sample
 from noout.domain.journal import ERASED, GENESIS, Event, Message, digest, reading
 from noout.domain.maintenance import Json
 from noout.domain.trend import Trend
-from noout.ports import Clock
+from noout.ports import Clock, Head
 
 T = TypeVar("T")
 
@@ -165,6 +165,9 @@ class SqlStore:
         query = select(events.c.stream).group_by(events.c.stream).order_by(func.min(events.c.at), events.c.stream)
         return [row.stream for row in await self._rows(query)]
 
+    async def heads(self, streams: Sequence[str]) -> Mapping[str, Head]:
+        return await self.do(lambda connection: _heads(connection, streams)) if streams else {}
+
     async def post(self, stream: str, message: Message) -> bool:
         row = {
             "stream": stream,
@@ -252,6 +255,17 @@ class SqlStore:
 
     async def memory(self, node: NodeId) -> tuple[datetime, Json] | None:
         return await self.do(lambda connection: readings.memory(connection, node))
+
+
+def _heads(connection: Connection, streams: Sequence[str]) -> dict[str, Head]:
+    last = select(events.c.stream, func.max(events.c.seq)).where(events.c.stream.in_(streams)).group_by(events.c.stream)
+    left = (
+        select(messages.c.stream, func.count())
+        .where(messages.c.stream.in_(streams))
+        .group_by(messages.c.stream)
+    )  # fmt: skip
+    counts = {stream: count for stream, count in connection.execute(left)}
+    return {stream: Head(seq, counts.get(stream, 0)) for stream, seq in connection.execute(last)}
 
 
 def head(connection: Connection, stream: str) -> tuple[int, str]:
