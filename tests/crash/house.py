@@ -129,11 +129,41 @@ class House:
 
     async def carrier(self, mid: str) -> Replica:
         """The replica that carries this run."""
-        pid = await self.until_true(lambda: self.holder(f"run/{mid}"), "nobody carries it")
-        return next(each for each in self.replicas if each.pid == pid)
 
-    async def alive(self) -> int:
-        return len(await self.store.do(lambda c: c.execute(replicas.select()).all()))
+        async def look() -> Replica | None:
+            pid = await self.holder(f"run/{mid}")
+            return next((each for each in self.replicas if each.pid == pid), None)
+
+        return await self.until_true(look, "nobody carries it")  # type: ignore[no-any-return]
+
+    async def joined(self, count: int) -> None:
+        """Until so many processes take part."""
+
+        async def look() -> bool:
+            return len(await self.store.do(lambda c: c.execute(replicas.select()).all())) >= count
+
+        await self.until_true(look, f"there are not {count} processes")
+
+    async def heir(self, mid: str, dead: Replica, patience_s: float = 60.0) -> Replica:
+        """The replica that carries the run in place of ``dead``."""
+
+        async def look() -> Replica | None:
+            found = await self.carrier(mid)
+            return found if found is not dead else None
+
+        return await self.until_true(look, "nobody took it over", patience_s)  # type: ignore[no-any-return]
+
+    async def written(self, mid: str, after: int) -> None:
+        """Until the run has written something more."""
+
+        async def look() -> bool:
+            return len(await self.store.read(mid, after)) > 0
+
+        await self.until_true(look, "the run does not go on")
+
+    def asked(self) -> list[list[str]]:
+        """What the lab's BMCs and services were asked; see ``tests.crash.world``."""
+        return [line.split() for line in (self.folder / "asked.log").read_text().splitlines()]
 
     # --- the maintenance --------------------------------------------------------------------------------------
 
@@ -181,11 +211,16 @@ class House:
         key = f"test/{kind}/{data.get('check', '')}"
         await self.store.post(mid, Message(key, kind, "technician:test", self.clock.now(), data))
 
-    async def technician(self, mid: str) -> None:
-        """Hands-on as soon as it is asked for, the checklist, sign-off."""
+    async def hands_on(self, mid: str) -> Maintenance:
         m = await self.until(mid, lambda m: m.work_order is not None and m.needs == "technician")
         assert m.work_order is not None
         await self.say(mid, MessageKind.HANDS_ON, serial=m.work_order.location.serial)
+        return m
+
+    async def technician(self, mid: str) -> None:
+        """Hands-on as soon as it is asked for, the checklist, sign-off."""
+        m = await self.hands_on(mid)
+        assert m.work_order is not None
         await self.until(mid, lambda m: m.node_off_at is not None)
         for check in m.work_order.checks:
             await self.say(mid, MessageKind.FINDING, check=check.key, answer="done")
@@ -243,9 +278,9 @@ def honest(events: Iterable[Event]) -> None:
 
 
 @asynccontextmanager
-async def lab(config: Path, *, seed: int, speed: float, clusters: int = 1) -> AsyncIterator[None]:
+async def lab(config: Path, *, seed: int, speed: float) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *("-m", "tests.crash.world", str(config), str(seed), str(speed), str(clusters)),
+        sys.executable, *("-m", "tests.crash.world", str(config), str(seed), str(speed)),
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout is not None

@@ -65,7 +65,7 @@ def _struck(places: Places, verb: str, act: Any) -> Any:
 
 
 if __name__ == "__main__":
-    durable.WAKE_POLL_S = 0.05  # the lab's time runs fast: half a second would be a minute
+    durable.QUEUE_POLL_S = 0.05  # the lab's time runs fast: half a second would be a minute
     lay(Places(Path(sys.argv[1])))
     del sys.argv[1]
     run()

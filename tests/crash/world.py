@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from starlette.applications import Starlette
 
 from noout.cli.lab import run
 from noout.lab.scenarios import build
+from noout.lab.wire import serve
+from noout.lab.wire.redfish import BmcLogin
 from noout.lab.wire.serve import LabServer
+from noout.lab.world.laws import Laws
 from noout.lab.world.model import Cluster, World
 
 NODES, GUESTS = 4, 8
 
 
-def small_world(seed: int, clusters: int = 1) -> World:
-    world, _ = build(seed=seed, nodes=NODES, guests=GUESTS, clusters=clusters)
+def small_world(seed: int) -> World:
+    world, _ = build(seed=seed, nodes=NODES, guests=GUESTS)
     for cluster in world.clusters.values():
         with_a_local_iso(cluster)
     return world
@@ -35,7 +42,38 @@ def with_a_local_iso(cluster: Cluster) -> None:
     guest.tags = [*guest.tags, "eject-ok"]
 
 
+class Noted:
+    """An application, and what it is asked."""
+
+    def __init__(self, app: Starlette, note: Callable[[str], None]) -> None:
+        self.app, self.state, self.note = app, app.state, note
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            self.note(scope["path"])
+        await self.app(scope, receive, send)
+
+
+def count(file: Path) -> None:
+    """Write down what is asked, on the lab's side of the wire."""
+    log = file.open("a", buffering=1)
+    bmc, probe = serve.redfish_app, Laws.probe
+
+    def note(*words: object) -> None:
+        log.write(" ".join(map(str, (time.time(), *words))) + "\n")
+
+    def counted(laws: Laws, cluster: Cluster, node: str, login: BmcLogin) -> Noted:
+        return Noted(bmc(laws, cluster, node, login), lambda path: note("bmc", node, path))
+
+    def answered(self: Laws, cluster: Cluster, vmid: int, at: float) -> bool:
+        note("probe", vmid, at)
+        return probe(self, cluster, vmid, at)
+
+    serve.redfish_app = counted  # type: ignore[assignment]
+    Laws.probe = answered  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
-    config, seed, speed, *more = sys.argv[1:]
-    world = small_world(int(seed), int(more[0]) if more else 1)
-    asyncio.run(run(LabServer(world, port=0, speed=float(speed)), Path(config), Console()))
+    config, seed, speed = sys.argv[1:]
+    count(Path(config).with_name("asked.log"))
+    asyncio.run(run(LabServer(small_world(int(seed)), port=0, speed=float(speed)), Path(config), Console()))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 
 from noout.app.compose import Installation
 from noout.app.fitness import require_fit
+from noout.app.news import OPENINGS
 from noout.app.older import require_latest
 from noout.app.own_addresses import with_own_addresses
 from noout.app.sentences import sentence
@@ -24,7 +26,6 @@ from noout.run.fold import fold, fold_one
 from noout.run.inbox import refusal
 from noout.run.touched import touched
 
-OPENINGS = "openings"  # the stream in which all openings of an installation stand in line
 CLAIM_S = 120.0
 CLAIMS_SEEN = 20
 FOLLOW_EVERY_S = 0.5  # wall seconds between two looks at the journal, for people who watch
@@ -71,26 +72,29 @@ class Maintenances:
         return None
 
     async def _claim(self, mid: str, node: NodeId, fsid: str, actor: str) -> None:
-        """Say in one place, before it begins, that this maintenance is being opened: of two at once, one is refused.
+        """Say in one place, before it begins, that this maintenance is being opened: of two at once in a cluster, or
+        in a Ceph, one is refused.
 
         Whoever reads an older claim sees either its maintenance, or that it is being opened at this moment; a claim
         whose opener died is passed over after CLAIM_S.
         """
-        claims = await self.found.journal.read(OPENINGS)
-        streams = set(await self.found.journal.streams())
-        now = self.found.clock.now()
-        for claim in claims[-CLAIMS_SEEN:]:
-            other = claim.data["maintenance"]
-            if other not in streams and (now - claim.at).total_seconds() < CLAIM_S:
-                raise Refused(f"another maintenance ({other}) is being opened", remedy="try again in two minutes")
-        if await self.running(node, fsid) is not None:
-            raise Refused(f"{node} is in maintenance already", remedy="noout status")
-        try:
-            await self.found.journal.append(
-                OPENINGS, claims[-1].seq if claims else 0, "opening.claimed", {"maintenance": mid}, actor
-            )
-        except Superseded:
-            raise Refused("another maintenance was opened at this moment", remedy="see `noout status`") from None
+        mine = {"maintenance": mid, "cluster": node.cluster, "fsid": fsid}
+        while True:
+            claims = await self.found.journal.read(OPENINGS)
+            streams = set(await self.found.journal.streams())
+            now = self.found.clock.now()
+            for claim in claims[-CLAIMS_SEEN:]:
+                other = claim.data["maintenance"]
+                young = other not in streams and (now - claim.at).total_seconds() < CLAIM_S
+                if young and _in_each_others_way(claim.data, mine):
+                    raise Refused(f"another maintenance ({other}) is being opened", remedy="try again in two minutes")
+            if await self.running(node, fsid) is not None:
+                raise Refused(f"{node} is in maintenance already", remedy="noout status")
+            with suppress(Superseded):  # another opening at this moment: perhaps in another cluster
+                await self.found.journal.append(
+                    OPENINGS, claims[-1].seq if claims else 0, "opening.claimed", mine, actor
+                )
+                return
 
     # --- opening and telling -------------------------------------------------------------------------------
 
@@ -225,3 +229,9 @@ class Maintenances:
             if not state.open:
                 return
             await asyncio.sleep(FOLLOW_EVERY_S)
+
+
+def _in_each_others_way(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
+    """Two claims; an old one does not say where it is."""
+    same_ceph = bool(other["fsid"]) and one.get("fsid") == other["fsid"]
+    return one.get("cluster") in (None, other["cluster"]) or same_ceph

@@ -49,7 +49,9 @@ class Process:
 
     async def until_it_holds(self, name: str) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            while name not in await self.leases.take([name]):
+            while True:
+                if name in await self.leases.take([name]):
+                    return
                 await asyncio.sleep(0.02)
 
 
@@ -100,7 +102,10 @@ async def test_of_many_at_once_exactly_one_takes_what_the_dead_one_held(house: H
     dead.stop()
     others = [await house.process() for _ in range(4)]
     async with asyncio.timeout(PATIENCE_S):
-        while not any([RUN in got for got in await asyncio.gather(*(each.leases.take([RUN]) for each in others))]):
+        while True:
+            got = await asyncio.gather(*(each.leases.take([RUN]) for each in others))
+            if any(got):
+                break
             await asyncio.sleep(0.02)
     assert sum(each.leases.holds(RUN) for each in others) == 1
 
