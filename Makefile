@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help demo test test-fast test-real mutations mutants simulate crash-points bench-ceph bench-plan bench-watch bench-witness lint format clean
+.PHONY: help demo test test-fast test-real mutations mutants simulate crash-points bench-ceph bench-plan bench-poller bench-watch bench-witness lint format clean
 
 help:
 	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
@@ -14,6 +14,7 @@ help:
 	@echo "make mutants  break noout on purpose and see that the simulation notices (half an hour or more)"
 	@echo "make bench-ceph  what noout saves on a real Ceph, with and without (some minutes; needs Debian's Ceph)"
 	@echo "make bench-plan  how good plans are, on clusters that can be emptied, beside others' (a quarter of an hour)"
+	@echo "make bench-poller  how many BMCs one core can watch (ten minutes on an idle machine; BENCH=--bmcs=200)"
 	@echo "make bench-watch  how soon faulty fans are found, and how often healthy ones suspected (half an hour; BENCH=--quick)"
 	@echo "make bench-witness  what the witness finds, misses and makes up, with real servers (a quarter of an hour; BENCH=--quick)"
 	@echo "make lint     ruff and mypy --strict"
@@ -66,6 +67,9 @@ bench-ceph: .venv/.installed-dev
 
 bench-plan: .venv/.installed-dev
 	@$(BIN)/python -m benchmarks.plan $(BENCH)
+
+bench-poller: .venv/.installed-dev
+	@$(BIN)/python -m benchmarks.watch.poller $(BENCH)
 
 bench-watch: .venv/.installed-dev
 	@$(BIN)/python -c 'import numpy' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'

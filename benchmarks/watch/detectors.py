@@ -89,10 +89,19 @@ def _entries(trace: Trace) -> list[LogEntry]:
     entries = []
     for number, event in enumerate(trace.events):
         name, limit = NAMES[event.fan], f"{event.limit:.0f}"
-        down = f"{name}: Lower Critical - going low asserted, reading {event.reading:.0f} RPM, limit {limit} RPM"
-        up = f"{name}: Lower Critical - going low deasserted, reading {2 * event.limit:.0f} RPM, limit {limit} RPM"
-        entries.append(LogEntry(f"{number}a", BEGAN + timedelta(seconds=event.at_s), "Critical", down, name))
-        entries.append(LogEntry(f"{number}b", BEGAN + timedelta(seconds=event.until_s), "OK", up, name))
+        began, over = (BEGAN + timedelta(seconds=at) for at in (event.at_s, event.until_s))
+        for letter, level in zip(
+            "ab", ("Critical", "Non-recoverable") if event.deepest else ("Critical",), strict=False
+        ):
+            down, up = (
+                f"{name}: Lower {level} - Going Low - Assertion",
+                f"{name}: Lower {level} - Going Low - De-assertion",
+            )
+            if event.named:
+                down += f", reading {event.reading:.0f} RPM, limit {limit} RPM"
+                up += f", reading {2 * event.limit:.0f} RPM, limit {limit} RPM"
+            entries.append(LogEntry(f"{number}{letter}", began, "Critical", down, name))
+            entries.append(LogEntry(f"{number}{letter}'", over, "OK", up, name))
     return sorted(entries, key=lambda each: each.at)
 
 

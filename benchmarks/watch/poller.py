@@ -1,7 +1,7 @@
 """How many BMCs one core can watch: the real watch, its real Redfish client over TLS, and its real store, against BMCs
 that another process plays.
 
-    python -m benchmarks.watch.poller [--bmcs 2000] [--every 60] [--minutes 5]
+    make bench-poller [BENCH="--bmcs 2000 --every 60 --minutes 5"]
 
 Half of the BMCs answer like an iLO (Thermal and Power, everything in one document), half like OpenBMC
 (ThermalSubsystem, Fans and Sensors expanded), each with twelve sensors (six fans, four temperatures, two power

@@ -10,7 +10,7 @@ All of it is drawn from the seed alone. Times are seconds since the beginning of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -56,18 +56,32 @@ ERRATIC = (0.02, 0.15)  # share of its readings that are wrong, at the onset and
 ERRATIC_BY = 2.2  # they are up to so many times too high or too low
 
 STANDBY_STOPS, STANDBY_STARTS = 0.34, 0.40  # PWM
-MISCONFIGURED = (0.85, 1.1)  # the limit as a share of the idle speed
+# Limits set too high, so that healthy fans fall below them when little is asked: a board's default is one number for
+# all of its fans, or fits all but one slower fan. Where a fan turns about at its limit the BMC, which looks every
+# second and not every minute, logs it down and up again by threes and fours.
+MISCONFIGURED = (0.9, 1.15)  # the limit as a share of the idle speed
+ONE_NUMBER = 0.5  # share of the nodes with one number for all fans; else it is wrong for one fan, or two
+ABOUT = 0.02  # a fan within this share of its limit is about there
+HUNTS_AN_HOUR = 1.0  # while it is
+HYSTERESIS = 0.02  # a fall is logged anew after the fan was so far above its limit
+DIPS, DIP_S = 3.0, 4.0  # mean number of entries in a hunt; mean seconds until up again
+DIP = (0.93, 1.0)  # the reading, as a share of the limit
+UNNAMED = 0.5  # share of the nodes whose log names neither reading nor limit
+DEEPEST = 0.2  # share of the dips, there, in which the lowest limit of all is crossed too
 
 
 @dataclass(frozen=True)
 class Event:
-    """The BMC's log: this fan fell below ``limit`` with that trigger reading, or (``reading`` None) was well again."""
+    """The BMC's log: from when till when this fan was below ``limit``, and what it read then. ``named``: whether the
+    log says that reading; ``deepest``: whether it fell below the lowest limit of all, too."""
 
     at_s: float
     fan: int
     reading: float
     limit: float
     until_s: float
+    named: bool = True
+    deepest: bool = False
 
 
 @dataclass
@@ -111,7 +125,8 @@ def trace(seed: int, board: Board = "plain", kind: Kind = "none") -> Trace:
     if board == "standby":
         _standby(found, speeds, pwm)
     elif board == "misconfigured":
-        found.limits = idle * rng.uniform(*MISCONFIGURED)
+        _misconfigured(rng, found, idle)
+    hunting = speeds / np.where(found.limits > 0, found.limits, np.inf)
     _swaps(rng, found, speeds)
     if kind != "none":
         _fault(rng, found, speeds)
@@ -120,10 +135,12 @@ def trace(seed: int, board: Board = "plain", kind: Kind = "none") -> Trace:
     if board == "percent":
         _percent(found, speeds, pwm)
     if board == "misconfigured":
-        _hunting(rng, found, speeds)
+        _hunting(rng, found, hunting)
     found.speeds = speeds
     _glitches(rng, found)
     _wire(rng, found)
+    if board == "misconfigured" and rng.random() < UNNAMED:
+        found.events = [replace(each, named=False, deepest=_deepest(rng, each)) for each in found.events]
     found.events.sort(key=lambda each: each.at_s)
     return found
 
@@ -163,14 +180,33 @@ def _percent(found: Trace, speeds: Floats, pwm: Floats) -> None:
     found.limits[:] = 0.0
 
 
-def _hunting(rng: np.random.Generator, found: Trace, speeds: Floats) -> None:
-    """Each fall below a limit that is set too high is logged, with its reading."""
-    low = speeds < found.limits
+def _misconfigured(rng: np.random.Generator, found: Trace, idle: Floats) -> None:
+    if rng.random() < ONE_NUMBER:
+        found.limits = np.full(FANS, float(np.median(idle)) * rng.uniform(*MISCONFIGURED))
+    else:
+        found.limits = idle * rng.uniform(*LIMIT_OF_IDLE)
+        for fan in rng.choice(FANS, rng.integers(1, 3), replace=False):
+            found.limits[fan] = idle[fan] * rng.uniform(*MISCONFIGURED)
+
+
+def _hunting(rng: np.random.Generator, found: Trace, of_limit: Floats) -> None:
+    """Each fall below a limit that is set too high is logged, and what a fan does there between two polls."""
+    hunts = (np.abs(of_limit - 1.0) < ABOUT) & (rng.random(of_limit.shape) < HUNTS_AN_HOUR / 60)
     for fan in range(FANS):
-        falls = np.flatnonzero(low[1:, fan] & ~low[:-1, fan]) + 1
-        for poll in falls[rng.random(len(falls)) < LOGGED]:
-            at = float(poll * EVERY_S - 20)
-            found.events.append(Event(at, fan, float(speeds[poll, fan]), float(found.limits[fan]), at + 45))
+        clear = np.flatnonzero((of_limit[:, fan] < 1.0) | (of_limit[:, fan] > 1.0 + HYSTERESIS))
+        down = of_limit[clear, fan] < 1.0
+        falls = clear[1:][down[1:] & ~down[:-1]]
+        hunts[falls[rng.random(len(falls)) < LOGGED], fan] = True
+    for poll, fan in np.argwhere(hunts):
+        at, limit = float(poll * EVERY_S) - 20.0, float(found.limits[fan])
+        for _ in range(int(rng.geometric(1 / DIPS))):
+            until = at + float(rng.exponential(DIP_S))
+            found.events.append(Event(at, int(fan), limit * float(rng.uniform(*DIP)), limit, until))
+            at = until + float(rng.exponential(30.0))
+
+
+def _deepest(rng: np.random.Generator, event: Event) -> bool:
+    return event.reading == 0.0 or rng.random() < DEEPEST
 
 
 def _swaps(rng: np.random.Generator, found: Trace, speeds: Floats) -> None:

@@ -7,12 +7,13 @@ it should, below a limit set too high).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from noout.domain.hardware import Episode
+from noout.watch.close import HUNTING_FROM
 from noout.watch.fan import Fan
-from noout.watch.fans import COLLAPSE, HUNTING_FROM
 from noout.watch.log import Crossing
 
 JOIN = timedelta(seconds=90)  # one stop leaves up to six records, and may be seen by a poll as well
@@ -66,8 +67,8 @@ def _nature(low: Sequence[Crossing], fan: Fan | None) -> str:
         return "stall"
     if shares:
         return "hunting" if min(shares) >= HUNTING_FROM else "low"
-    if fan is not None and fan.usual and fan.limit:
-        return "stall" if fan.usual >= COLLAPSE * fan.limit else "hunting"
+    if fan is not None and fan.limit:
+        return "hunting" if fan.hunts else "stall"
     return "stall" if any(each.deepest for each in low) else "hunting"
 
 
@@ -84,10 +85,15 @@ def own(entries: Mapping[str, Sequence[Crossing]]) -> dict[str, list[Crossing]]:
                 shared.append((group[0][0], group[-1][0] + JOIN))
             group = []
         group.append(fall)
-    return {
-        name: [each for each in some if not any(since <= each.at <= until for since, until in shared)]
-        for name, some in entries.items()
-    }
+    if not shared:
+        return {name: list(some) for name, some in entries.items()}
+    return {name: [each for each in some if not _within(each.at, shared)] for name, some in entries.items()}
+
+
+def _within(at: datetime, stretches: Sequence[tuple[datetime, datetime]]) -> bool:
+    """Whether a moment is in one of the stretches (in order, apart from one another)."""
+    place = bisect_right(stretches, at, key=lambda each: each[0])
+    return place > 0 and at <= stretches[place - 1][1]
 
 
 def joined(episodes: Sequence[Episode]) -> tuple[Episode, ...]:
@@ -131,12 +137,15 @@ def _filled(
 ) -> datetime | None:
     level, since, last = 0.0, None, now
     for episode in episodes:
-        level *= 0.5 ** (max(timedelta(), episode.since - last) / half_life)
+        began = episode.since
+        if began > last:
+            level *= 0.5 ** ((began - last) / half_life)
         if level < dry:
             since = None
         level += 1
-        last = episode.since
-        if level >= full and since is None:
-            since = episode.since
-    level *= 0.5 ** (max(timedelta(), now - last) / half_life)
+        last = began
+        if since is None and level >= full:
+            since = began
+    if now > last:
+        level *= 0.5 ** ((now - last) / half_life)
     return since if level >= dry else None

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from noout.watch.rows import ROWS_MAX
+
 STANDING = 0.1  # share of the usual speed below which a fan counts as standing still
+COLLAPSE = 2.0  # a fan that usually turns at this many times its limit does not get there by hunting
+A_DAY = 144  # rows of ten minutes
 FAILED_POLLS = 5  # low polls in a row
 EPISODES_MAX = 100  # kept of one fan: what is older weighs nothing beside them
 ODD_HALF_LIFE_S = 6 * 3600.0
@@ -28,6 +32,7 @@ class Fan:
     name: str
     limit: float = 0.0  # lower critical; 0 = the BMC gives none
     usual: float = 0.0  # its usual speed; 0 = not known yet
+    slowest: float = 0.0  # in ten minutes of its first day
     offset: float | None = None  # ln of its usual speed in proportion to its peers
     slack: float = 0.0  # how far below that is still usual [ln]
     run: int = 0
@@ -56,6 +61,19 @@ class Fan:
     @property
     def open(self) -> bool:
         return bool(self.low) and self.low[-1].until is None
+
+    def turned_at(self, speed: float) -> None:
+        """Its mean speed in a block of ten minutes."""
+        weight = 1.0 if self.fresh_rows == 0 else 1.0 / min(self.fresh_rows + 1, ROWS_MAX)
+        self.usual += (speed - self.usual) * weight
+        self.slowest = speed if self.fresh_rows == 0 else min(self.slowest, speed)
+        self.fresh_rows += 1
+
+    @property
+    def hunts(self) -> bool:
+        """Whether it turns so near its limit that it may fall below it without a fault. What is asked of it varies with
+        the hour: before it was watched for a day, its slowest ten minutes stand for its usual speed."""
+        return (self.slowest if self.fresh_rows < A_DAY else self.usual) < COLLAPSE * self.limit
 
     def is_low(self, at: float, speed: float, hunting: bool) -> None:
         """One believed low reading."""

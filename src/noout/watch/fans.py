@@ -5,7 +5,8 @@ looked at closely. Nothing here knows of BMCs or logs: ``node.py`` brings the re
 
 Validity comes first. Polls without an answer, all zeros, gaps, and the three polls after any of these are lost
 telemetry, never evidence; so are the first three readings of a fan that was away. A poll in which half of the fans are
-low at once tells of something they share, not of each fan.
+low at once tells of something they share, not of each fan. What only its peers make low or odd waits for the next poll:
+they may be the ones that were read too early or too late (``close.py``).
 """
 
 from __future__ import annotations
@@ -15,20 +16,16 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from noout.watch import baseline, standby
+from noout.watch import baseline, close, standby
+from noout.watch.close import OF_CRITICAL
 from noout.watch.fan import Fan
-from noout.watch.peers import learn
-from noout.watch.rows import ROWS_MAX, Rows
+from noout.watch.peers import learn, learn_one, regrouped
+from noout.watch.rows import ROWS_MAX, Rows, level
 
 AFTER_GAP = 3  # polls after a gap that are not believed: fans spin up, BMCs come to themselves
 GAP_MIN_S, GAP_STEPS = 180.0, 3
 BLOCK_S = 600.0
-OF_CRITICAL, OF_PEERS = 0.9, 0.5  # low = below 0.9 of the lower critical limit, or half of what the peers say
-OF_UNKNOWN_PEERS = 0.2  # the same while it is not yet known which fans are peers
-HUNTING_FROM, HUNTING_OF_PEERS = 0.6, 0.8  # a reading below its limit, yet as its peers say: the limit is wrong
-COLLAPSE = 2.0  # a fan that usually turns at this many times its limit does not get there by hunting
 AGREE = 1.18  # greatest proportion between the fans of a group in a poll that needs no closer look
-ODD = 0.2  # ln: a reading so far from its peers is out of line
 BOUNDS_EVERY = 36  # rows after which it is learned anew when a standby fan may stop
 FIRST_POLLS = 8  # before these nothing is known of the proportions between the fans
 ROWS_GROUPED, ROWS_KNOWN = 36, 144  # rows from which peers are told apart; from which they are taken as known
@@ -62,6 +59,7 @@ class FanWatch:
         self._steps: list[float] = []
         self._block: list[Sequence[float | None]] = []
         self._before: Sequence[float | None] = ()  # the poll before this one
+        self._doubts: list[close.Doubt] = []  # of that poll: what this one confirms, or not
         self._block_until = -math.inf
 
     # --- what comes in ---
@@ -105,14 +103,17 @@ class FanWatch:
     def state(self) -> dict[str, Any]:
         """What ``memory.py`` keeps of this class itself, beside its fans and rows."""
         kept: dict[str, Any] = {name: getattr(self, name) for name in _KEPT}
-        return kept | {"last": None if math.isinf(self._last) else self._last, "block": [list(b) for b in self._block]}
+        polls = {"block": [list(poll) for poll in self._block], "before": list(self._before)}
+        doubts = [list(each) for each in self._doubts]
+        return kept | polls | {"last": None if math.isinf(self._last) else self._last, "doubts": doubts}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         for name in _KEPT:
             setattr(self, name, list(state[name]) if isinstance(state[name], list) else state[name])
         self.groups = tuple(tuple(group) for group in state["groups"])
         self._last = -math.inf if state["last"] is None else float(state["last"])
-        self._block = [list(poll) for poll in state["block"]]
+        self._block, self._before = [list(poll) for poll in state["block"]], list(state["before"])
+        self._doubts = [close.Doubt(*each) for each in state["doubts"]]
         if len(self.rows.kept) % max(1, len(self.fans)):
             raise ValueError("rows and fans do not fit")
         self._prepare()
@@ -133,7 +134,7 @@ class FanWatch:
             self._distrust = AFTER_GAP
         if self._distrust:
             self._distrust -= 1
-            changed, self.silent, self._alert = self.silent != JUST_BACK, JUST_BACK, True
+            changed, self.silent, self._alert, self._doubts = self.silent != JUST_BACK, JUST_BACK, True, []
             return changed
         self.silent = ""
         self.polls += 1
@@ -144,7 +145,7 @@ class FanWatch:
         sinking = at >= self._block_until and self._end_block(at)
         self._alert = (
             self.polls < FIRST_POLLS
-            or bool(self.common)
+            or bool(self.common or self._doubts)
             or any(fan.open or fan.run or fan.absent or fan.distrust or fan.standby for fan in self.fans)
         )
         return sinking or self._signs() != before
@@ -179,7 +180,7 @@ class FanWatch:
                 fan.absent += 1
                 continue
             if fan.absent:
-                if fan.absent >= AFTER_GAP:
+                if fan.absent >= AFTER_GAP or fan.open:  # gone for a while, or it stood still and was gone: pulled out
                     fan.start_anew()
                     self._prepare()
                 fan.absent, fan.distrust = 0, AFTER_GAP
@@ -190,73 +191,93 @@ class FanWatch:
         return believed
 
     def _judge(self, at: float, speeds: dict[int, float]) -> None:
+        self._settle(speeds)
         low: list[int] = []
         hunting: list[int] = []
-        odd: dict[int, float] = {}
+        doubts: dict[int, close.Doubt] = {}
         for i, speed in speeds.items():
             fan, apart = self.fans[i], self._apart(i, speeds)
             fan.turned = fan.turned or speed > 0
-            by_peers = apart is not None and apart < math.log(OF_PEERS if self._known(fan) else OF_UNKNOWN_PEERS)
-            still = speed == 0 and (fan.limit > 0 or any(speeds.values()))
-            if still or by_peers or speed < OF_CRITICAL * fan.limit:
-                alike = apart is None or apart >= math.log(HUNTING_OF_PEERS)
-                slow = speed >= HUNTING_FROM * fan.limit > 0 and fan.usual < COLLAPSE * fan.limit
-                (hunting if slow and alike and not still and not by_peers else low).append(i)
-            elif apart is not None and abs(apart) > ODD and self._known(fan):
-                odd[i] = apart
+            if speed == 0 and (fan.limit > 0 or any(speeds.values())):
+                low.append(i)
+                continue
+            kind = close.kind(fan, speed, apart, self._known(fan))
+            if apart is not None and kind != close.kind(fan, speed, 0.0, self._known(fan)):
+                doubts[i] = close.Doubt(i, at, speed, apart, kind)
+            elif kind == "low":
+                low.append(i)
+            elif kind == "hunting":
+                hunting.append(i)
         still_now = [i for i in low if speeds[i] == 0 and not self.fans[i].limit]
         low = [i for i in low if not self._stands_by(i, at, speeds, still_now)]
         for i in speeds.keys() - set(still_now):
             self.fans[i].standby = False
-        if len(low) > 1 and 2 * len(low) >= len(speeds):
+        lows = len(low) + sum(each.kind == "low" for each in doubts.values())
+        if lows > 1 and 2 * lows >= len(speeds):
             self.common.append(at)
             del self.common[1:-100]
-            self.common_low = len(low)
+            self.common_low = lows
             return
         self.common.clear()
-        self._note(at, speeds, low, hunting, odd)
+        if 2 * sum(each.kind == "odd" for each in doubts.values()) >= len(speeds):
+            doubts = {i: each for i, each in doubts.items() if each.kind != "odd"}
+        self._note(at, speeds, low, hunting, doubts)
 
     def _note(
-        self, at: float, speeds: dict[int, float], low: list[int], hunting: list[int], odd: dict[int, float]
+        self, at: float, speeds: dict[int, float], low: list[int], hunting: list[int], doubts: dict[int, close.Doubt]
     ) -> None:
         for i, speed in speeds.items():
             if i in low or i in hunting:
                 self.fans[i].is_low(at, speed, i in hunting)
-            elif not self.fans[i].standby:
+            elif i not in doubts and not self.fans[i].standby:
                 self.fans[i].is_well(at)
-        if 2 * len(odd) < len(speeds):
-            for i in odd:
+        self._doubts = list(doubts.values())
+        left_out = {*low, *(i for i, each in doubts.items() if each.kind == "low")}
+        self._block.append([None if i in left_out else speeds.get(i) for i in range(len(self.fans))])
+
+    def _settle(self, speeds: dict[int, float]) -> None:
+        """What was in doubt in the poll before counts when the peers now say the same."""
+        doubts, self._doubts = self._doubts, []
+        for i, at, speed, apart, _ in doubts:
+            fan, said = self.fans[i], self._peers_say(i, speeds)
+            if said <= 0:
+                continue
+            apart = close.nearest(apart, math.log(speed) - (fan.offset or 0.0) - math.log(said))
+            kind = close.kind(fan, speed, apart, self._known(fan))
+            if kind in ("low", "hunting"):
+                fan.is_low(at, speed, kind == "hunting")
+            else:
+                fan.is_well(at)
+            if kind == "odd":
                 # Of two that disagree neither is known to be the one out of line: half a reading each.
                 known = sum(each in speeds for group in self.groups if i in group for each in group)
-                self.fans[i].is_odd(at, min(1.0, self._gap_s / GAP_MIN_S) * (1.0 if known > 2 else 0.5))
-        if low or hunting:
-            speeds = {i: speed for i, speed in speeds.items() if i not in low}
-        self._block.append([speeds.get(i) for i in range(len(self.fans))])
+                fan.is_odd(at, min(1.0, self._gap_s / GAP_MIN_S) * (1.0 if known > 2 else 0.5))
 
     def _known(self, fan: Fan) -> bool:
         """Whether this fan's peers, and its proportion to them, are known well enough to hold it against them."""
         return self.learned_rows >= ROWS_KNOWN and fan.offset is not None
 
     def _apart(self, i: int, speeds: dict[int, float]) -> float | None:
-        """ln of a fan's speed in proportion to what its turning peers say; None without peers, -9 if it stands still.
+        """ln of a fan's speed in proportion to what its turning peers say; None without peers, or as it starts.
 
         A BMC reads its sensors one after the other and fans take seconds to follow: what the peers said a poll ago
-        is as good as what they say now, and the nearer of the two counts.
+        is as good as what they say now, and the nearer of the two counts. Who has just started says neither.
         """
-        if self.polls <= FIRST_POLLS:
+        before = {j: value for j, value in enumerate(self._before) if value is not None}
+        if self.polls <= FIRST_POLLS or speeds[i] <= 0 or before.get(i) == 0:
             return None
-        group = next(some for some in self.groups if i in some)
-        others = [(math.exp(-(self.fans[j].offset or 0.0)), j) for j in group if j != i]
-        now = median([speeds[j] * k for k, j in others if j in speeds] or [0.0])
-        before = self._before
-        past = median([value * k for k, j in others if j < len(before) and (value := before[j]) is not None] or [now])
-        if now <= 0:
+        if (now := self._peers_say(i, {j: speed for j, speed in speeds.items() if before.get(j) != 0})) <= 0:
             return None
-        if speeds[i] <= 0:
-            return -9.0
+        past = self._peers_say(i, before) or now
         own = math.log(speeds[i]) - (self.fans[i].offset or 0.0)
-        apart = [own - math.log(each) for each in (now, past) if each > 0]
-        return 0.0 if min(apart) <= 0 <= max(apart) else min(apart, key=abs)
+        return close.nearest(own - math.log(now), own - math.log(past))
+
+    def _peers_say(self, i: int, speeds: Mapping[int, float]) -> float:
+        """The speed that a fan's peers stand for; 0 when none turns, or they are new themselves."""
+        group, fans = next(some for some in self.groups if i in some), self.fans
+        turning = [(j, speed) for j in group if j != i and (speed := speeds.get(j, 0.0)) > 0]
+        some = [speed * math.exp(-offset) for j, speed in turning if (offset := fans[j].offset) is not None]
+        return median(some) if some else 0.0
 
     def _stands_by(self, i: int, at: float, speeds: dict[int, float], still: list[int]) -> bool:
         """Whether a fan that stands still may do so: its BMC gives no limit and finds nothing wrong, and it was never
@@ -304,16 +325,11 @@ class FanWatch:
         block, self._block = self._block, []
         if not block:
             return
-        levels = [_level(column) for column in zip(*block, strict=True)]
+        levels = [level(column) for column in zip(*block, strict=True)]
         self.rows.append(levels)
-        for fan, level in zip(self.fans, levels, strict=True):
-            if level is not None:
-                fan.usual = (
-                    math.exp(level)
-                    if fan.fresh_rows == 0
-                    else fan.usual + (math.exp(level) - fan.usual) / min(fan.fresh_rows + 1, ROWS_MAX)
-                )
-                fan.fresh_rows += 1
+        for fan, each in zip(self.fans, levels, strict=True):
+            if each is not None:
+                fan.turned_at(math.exp(each))
         rows = len(self.rows)
         if self.learned_rows < rows and (rows < ROWS_GROUPED or rows in LEARN_AT):
             self._learn(rows)
@@ -330,7 +346,7 @@ class FanWatch:
                 if fan.deficit >= baseline.DEGRADED_FROM / 3:
                     sinking.append(i)
         for i, fan in enumerate(self.fans):
-            if (fan.offset is None and fan.fresh_rows >= ROWS_GROUPED) or (fan.young and fan.fresh_rows >= ROWS_MAX):
+            if (fan.offset is None and self._enough(i)) or (fan.young and fan.fresh_rows >= ROWS_MAX):
                 self._learn_one(i)
                 fan.young = fan.fresh_rows < ROWS_MAX
         if len(sinking) > 1 and any(self.fans[i].degraded_since is not None for i in sinking):
@@ -343,6 +359,11 @@ class FanWatch:
         self.groups, self.learned_rows = known.groups, rows
         for i, fan in enumerate(self.fans):
             fan.offset, fan.slack = known.offset[i], baseline.slack(known.spread[i])
+        for i, fan in enumerate(self.fans):
+            if fan.young:  # what was learned is the proportion of the fan that was in its place
+                fan.offset = None
+                if self._enough(i):
+                    self._learn_one(i)
         self._prepare()
 
     def _learn_first(self) -> None:
@@ -352,25 +373,18 @@ class FanWatch:
             fan.offset = offset
         self._prepare()
 
+    def _enough(self, i: int) -> bool:
+        """Whether a fan put in meanwhile has turned long enough to be held against its peers, or to find them."""
+        return self.fans[i].fresh_rows >= (ROWS_KNOWN if (i,) in self.groups else ROWS_GROUPED)
+
     def _learn_one(self, i: int) -> None:
-        """The proportion of a fan that was put in meanwhile, to peers that are known: the group it correlates with."""
+        """The proportion of a fan that was put in meanwhile, to peers that are known."""
         fan = self.fans[i]
-        known = learn(self.rows.latest(fan.fresh_rows), len(self.fans))
-        fan.offset, fan.slack = known.offset[i], baseline.slack(known.spread[i])
-        home = next(some for some in known.groups if i in some)
-        kept = [tuple(j for j in group if j != i) for group in self.groups]
-        best = max(kept, key=lambda group: len(set(group) & set(home)), default=())
-        joined = best if set(best) & set(home) else ()
-        self.groups = (*(g for g in kept if g and g != joined), tuple(sorted((*joined, i))))
-        if joined:
-            rows = self.rows.latest(fan.fresh_rows)
-            apart = [
-                own - median(some)
-                for row in rows
-                if (own := row[i]) is not None
-                and (some := [v - (self.fans[j].offset or 0.0) for j in joined if (v := row[j]) is not None])
-            ]
-            fan.offset = median(apart) if apart else None
+        rows, offsets = self.rows.latest(fan.fresh_rows), [each.offset for each in self.fans]
+        if len(rows) >= ROWS_MAX or (i,) in self.groups:
+            self.groups = regrouped(i, rows, self.groups)
+        fan.offset, spread = learn_one(i, rows, next(some for some in self.groups if i in some), offsets)
+        fan.slack = baseline.slack(spread)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -382,9 +396,3 @@ class FanWatch:
             quick.append((members, max(floor, 1e-9)))
         self._quick = tuple(quick)
         self._alert = True
-
-
-def _level(column: Sequence[float | None]) -> float | None:
-    """ln of the mean speed in a block; None for a fan that stood still in all of it, or gave none."""
-    some = [speed for speed in column if speed]
-    return math.log(sum(some) / len(some)) if some else None

@@ -19,7 +19,7 @@ from noout.watch.fan import Fan, Low
 from noout.watch.node import NodeWatch
 from noout.watch.parts import Counter, Track
 
-VERSION = 1
+VERSION = 2
 ENTRIES_MAX, EPISODES_MAX = 120, 60  # of the log, and of one sensor: the latest
 
 

@@ -43,7 +43,7 @@ class NodeWatch:
         self._crossings: dict[str, list[Crossing]] | None = None  # None: to be read out of the entries anew
         self._names: list[str] = []
         self._parsed: dict[tuple[str, datetime, str], Crossing | None] = {}
-        self._from_log: dict[str, list[Episode]] = {}  # as long as the crossings are the same
+        self._joined: dict[str, tuple[object, tuple[Episode, ...]]] = {}  # of each fan, and what they were made of
         self._off: list[tuple[datetime, datetime]] = []
         self._off_since: datetime | None = None
         self._answered: datetime | None = None
@@ -188,11 +188,10 @@ class NodeWatch:
             names = sorted(self.fan_names, key=len, reverse=True)
             if names != self._names:
                 self._names, self._parsed = names, {}
-            self._from_log = {}
             off = self._off if self._off_since is None else [*self._off, (self._off_since, _FOREVER)]
             found: dict[str, list[Crossing]] = {name: [] for name in names}
             for entry in self._entries.values():
-                if any(since <= entry.at <= until for since, until in off):
+                if off and any(since <= entry.at <= until for since, until in off):
                     continue
                 key = (entry.id, entry.at, entry.message)
                 if key not in self._parsed:
@@ -207,17 +206,35 @@ class NodeWatch:
     def episodes(self, now: datetime) -> dict[str, tuple[Episode, ...]]:
         """The episodes of every fan, from readings and log together."""
         logged = self.crossings()
-        found = {}
-        for name in self.fan_names:
-            fan = self.fan(name)
-            seen = from_readings(fan) if fan is not None and fan.low else []
-            if entries := logged.get(name):
-                if name not in self._from_log:
-                    self._from_log[name] = from_log(name, entries, fan)
-                seen += [each for each in self._from_log[name] if each.since <= now]
-            kept = [each for each in seen if each.until is None or each.until >= now - KEPT]
-            found[name] = joined(kept) if kept else ()
-        return found
+        return {
+            name: tuple(
+                each
+                for each in self._episodes(name, logged.get(name, []), now)
+                if each.until is None or each.until >= now - KEPT
+            )
+            for name in self.fan_names
+        }
+
+    def _episodes(self, name: str, entries: list[Crossing], now: datetime) -> tuple[Episode, ...]:
+        """All of one fan's; made anew only when there is something new."""
+        fan = self.fan(name)
+        if not (entries or (fan is not None and fan.low)):
+            return ()
+        if entries and entries[-1].at > now:  # the BMC's clock is ahead
+            entries = [each for each in entries if each.at <= now]
+        made_of = (
+            entries,
+            fan and (fan.hunts, len(fan.low), *_ends(fan)),
+        )
+        if (known := self._joined.get(name)) is None or known[0] != made_of:
+            seen = from_readings(fan) if fan is not None else []
+            known = self._joined[name] = made_of, joined([*seen, *from_log(name, entries, fan)])
+        return known[1]
+
+
+def _ends(fan: Fan) -> list[tuple[object, ...]]:
+    """What changes in a fan's stretches of low readings when one is added, grows, or ends."""
+    return [(each.since, each.until, each.what, each.lowest) for each in (*fan.low[:1], *fan.low[-1:])]
 
 
 def watch(node: NodeId, states: Sequence[HardwareState]) -> NodeWatch:

@@ -47,6 +47,36 @@ def learn(rows: Sequence[Row], fans: int, *, group: bool = True) -> Peers:
     return Peers(groups, tuple(offset), tuple(spread))
 
 
+def learn_one(
+    fan: int, rows: Sequence[Row], group: Sequence[int], offsets: Sequence[float | None]
+) -> tuple[float | None, float]:
+    """Offset and spread of one fan of a group whose other fans' ``offsets`` are known, from ``rows`` since it was put
+    in; (None, 0) where nothing can be said yet."""
+    others = [j for j in group if j != fan]
+    if not others:
+        return 0.0, 0.0
+    apart = []
+    for row in rows:
+        middle = _middle([None if (level := row[j]) is None else level - (offsets[j] or 0.0) for j in others])
+        if (own := row[fan]) is not None and middle is not None:
+            apart.append(own - middle)
+    if not apart:
+        return None, 0.0
+    offset = median(apart)
+    return offset, 1.4826 * median([abs(each - offset) for each in apart])
+
+
+def regrouped(fan: int, rows: Sequence[Row], groups: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    """The groups, with one fan in that of whose members most turn like it in ``rows``. That takes a long time of load
+    and calm: in a calm night all fans turn alike. A place on the board stays under its control whatever fan is put in.
+    """
+    alike = next(some for some in _groups([[row[j] for row in rows] for j in range(len(rows[0]))]) if fan in some)
+    kept = [tuple(j for j in group if j != fan) for group in groups]
+    best = max(kept, key=lambda group: len(set(group) & set(alike)), default=())
+    home = best if set(best) & set(alike) else ()
+    return (*(group for group in kept if group and group != home), tuple(sorted((*home, fan))))
+
+
 def _middle(values: Sequence[float | None]) -> float | None:
     some = [value for value in values if value is not None]
     return median(some) if some else None

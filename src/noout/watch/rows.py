@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 
@@ -41,3 +42,10 @@ class Rows:
         self.kept = array("h")
         for row in rows:
             self.append([*row, None])
+
+
+def level(speeds: Sequence[float | None]) -> float | None:
+    """ln of the mean speed in a block; None for a fan that gave none, or stood still in a part of it: the mean of the
+    rest is of another time than its peers' and says nothing of its proportion to them."""
+    some = [speed for speed in speeds if speed is not None]
+    return math.log(sum(some) / len(some)) if some and min(some) > 0 else None

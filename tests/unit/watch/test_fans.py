@@ -10,6 +10,7 @@ import pytest
 from noout.watch.fan import FAILED_POLLS
 from noout.watch.fans import FanWatch
 from noout.watch.peers import learn
+from noout.watch.rows import level
 
 EVERY_S = 300
 A_DAY = 86400 // EVERY_S
@@ -104,6 +105,43 @@ def test_a_fan_without_a_limit_that_stood_still_in_its_first_days_stands_by(stop
     assert (last.run >= FAILED_POLLS) is not stands
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param((9000.0, 9000.0, 1200.0), id="one of them is read as it starts"),
+        pytest.param((3500.0, 9000.0, 9900.0), id="the one that always turns is read late"),
+    ],
+)
+def test_nobody_is_slow_as_standby_fans_start(first):
+    fans = watched([1000, 1000, 1000, 1000, 0, 0])
+    for poll, speeds in two_zones(2):
+        speeds[3] = 0.9 * speeds[5]
+        fans.feed(poll * EVERY_S, [*speeds[:4], 0.0, 0.0] if poll % A_DAY > 0.6 * A_DAY else speeds)
+    assert (3, 4, 5) in fans.groups and fans.fans[5].stands
+    for i, speeds in enumerate([(3500.0, 0.0, 0.0), first, *[(8900.0, 9000.0, 9900.0)] * 2]):
+        fans.feed((2 * A_DAY + i) * EVERY_S, [5000.0, 4650.0, 5200.0, *speeds])
+    assert not any(fan.low or fan.odd for fan in fans.fans)
+
+
+def test_ten_minutes_of_which_a_fan_stood_still_in_some_say_nothing_of_its_proportion_to_others():
+    """A standby fan turns in the busy part of them only, its neighbour in the calm part too."""
+    assert level([0.0, 0.0, 9000.0]) is None
+    assert level([None, 9000.0, 3000.0]) == pytest.approx(math.log(6000))
+
+
+def test_the_neighbours_of_a_dead_fan_are_not_erratic():
+    fans = watched([1000] * 6)
+    for poll, speeds in two_zones(4):
+        if poll > 2 * A_DAY:
+            speeds[4] = 0.0
+        fans.feed(poll * EVERY_S, [*speeds[:3], 0.9 * speeds[5], *speeds[4:]])
+    assert fans.fans[4].run >= FAILED_POLLS and (3, 4, 5) in fans.groups
+    assert not any(fan.odd or fan.low for i, fan in enumerate(fans.fans) if i != 4)
+    for share in (0.45, 1.0):
+        fans.feed((poll := poll + 1) * EVERY_S, [*speeds[:3], 0.9 * share * speeds[5], *speeds[4:]])
+    assert fans.fans[3].low  # and it does not vouch for the others either
+
+
 def test_a_fan_that_was_swapped_starts_anew():
     fans = watched([1000] * 6)
     for poll, speeds in two_zones(8):
@@ -114,6 +152,40 @@ def test_a_fan_that_was_swapped_starts_anew():
         fans.feed(poll * EVERY_S, speeds)
     assert fans.fans[1].degraded_since is None and fans.fans[1].offset is not None
     assert not fans.fans[1].low
+
+
+def swapped(day: float, *, away: int, share: float, days: float = 9):
+    """FAN5 of the two is pulled out and another put in, that turns slower; the night after it is calm."""
+    fans = watched([1000] * 6)
+    swap = int(day * A_DAY)
+    for poll, speeds in two_zones(days):
+        if 0 <= poll - swap < A_DAY * 0.3:
+            speeds = [5000.0, 4650.0, 5200.0, 4500.0, 3500.0, 3850.0]
+        if poll >= swap:
+            speeds[4] *= share
+        if poll == swap:
+            speeds[4] = 0.0
+        elif 0 < poll - swap <= away:
+            speeds[4] = None
+        fans.feed(poll * EVERY_S, speeds)
+        assert not [fan.name for fan in fans.fans if fan.degraded_since is not None or fan.odd_since is not None], poll
+    return fans
+
+
+def test_a_fan_that_was_swapped_in_a_calm_night_stays_under_its_control():
+    """In a calm night all fans turn alike, and the greater group is not the likelier one."""
+    fans = swapped(4, away=6, share=0.95)
+    assert sorted(fans.groups) == [(0, 1, 2, 3), (4, 5)]
+    assert fans.fans[4].offset - fans.fans[5].offset == pytest.approx(math.log(0.95 / 1.1), abs=0.02)
+
+
+def test_a_fan_that_was_swapped_within_a_minute_or_two_starts_anew():
+    swapped(4, away=1, share=0.85)
+
+
+def test_a_fan_that_was_swapped_before_anything_was_learned_starts_anew():
+    fans = swapped(2.4, away=6, share=0.89)
+    assert fans.fans[4].offset - fans.fans[5].offset == pytest.approx(math.log(0.89 / 1.1), abs=0.02)
 
 
 def test_a_new_rhythm_of_polls_is_taken_up():
