@@ -86,6 +86,8 @@ class Publisher:
         wait = AGAIN if own and own[-1].kind == FAILED else timedelta(hours=chosen.heads_every_h)
         if own and now - own[-1].at < wait:
             return False
+        if not await journal.streams():
+            return False
         text = await heads_now(self.found)
         seq = own[-1].seq if own else 0
         told = {"digest": hashlib.sha256(text.encode()).hexdigest(), "heads": text.count("\n") - 2}
