@@ -8,7 +8,7 @@ from datetime import datetime
 
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
-from noout.domain.maintenance import Json, Maintenance, Observation, Plan
+from noout.domain.maintenance import Json, Maintenance, Observation, Owned, Plan
 from noout.domain.note import Note
 from noout.domain.windows import Shut
 from noout.domain.workorder import WorkOrder
@@ -80,6 +80,15 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """What a run's note was last written from: the event, and what was owned."""
+
+    at: datetime
+    seq: int
+    owned: tuple[Owned, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """``addressed``: guests with the addresses at which they are probed, and what to write down of that.
     ``frozen``: why this run may start no effect now, "" when it may. ``shut``: why nothing is begun on this node
@@ -114,6 +123,7 @@ class Context:
     leads: Callable[[], bool] = nobody_else
     sightings: dict[str, Sighting] = field(default_factory=dict)
     unkept: set[str] = field(default_factory=set)  # whose journal could not be written: somebody was told
+    noted: dict[str, Noted] = field(default_factory=dict)
     looked_back: dict[str, datetime] = field(default_factory=dict)  # until when a run's note need not be read again
     unread: dict[str, datetime] = field(default_factory=dict)  # since when it could not be read
     known: Known = field(init=False)

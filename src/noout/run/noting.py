@@ -7,6 +7,8 @@ Nothing is noted before the first effect.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from noout.codec import encode
 from noout.domain.errors import NooutError, Refused
 from noout.domain.journal import Kind
@@ -14,26 +16,42 @@ from noout.domain.maintenance import Maintenance, Observation
 from noout.domain.note import Note, with_note, without_note
 from noout.domain.reasons import Caution
 from noout.ports import Hypervisor
-from noout.run.context import Context
+from noout.run.context import Context, Noted
 from noout.run.record import Record
 
 FACT = "note"
+NOTE_S = 60.0  # so far it may lag behind, where nothing is taken or given back
 TRIES = 3  # somebody else may write at the same moment
 
 
 async def mind_note(ctx: Context, record: Record, seen: Observation) -> None:
-    """Write the note when the run has begun, and anew at every step."""
+    """Write the note when the run has begun, anew at every step, and within a step so that it never lags far behind
+    the journal: an older one is told by it."""
     m = record.m
     where = "undo" if m.aborting else m.step
     begun = bool(m.owned or m.pending or m.moved)
-    if not begun or not where or (m.facts.get(FACT) or {}).get("at") == where:
+    there = (m.facts.get(FACT) or {}).get("at") == where
+    if not begun or not where or (there and not _lags(ctx, m, seen)):
         return
-    if not _online(m, seen) or await ctx.frozen(m):
+    if not _online(m, seen) or not ctx.leads() or await ctx.frozen(m):
         return
-    event = await record.write(Kind.FACT, {"name": FACT, "value": {"at": where}})
+    if there:
+        event = (await ctx.journal.read(m.id, m.seq - 1))[0]
+    else:
+        event = await record.write(Kind.FACT, {"name": FACT, "value": {"at": where}})
     owner, reason = m.approved_by or m.opened_by, m.reason
     note = Note(m.id, event.seq, event.digest, where, owner, reason, ctx.link(m))
     await _try(ctx, record, note)
+    ctx.noted[m.id] = Noted(seen.at, record.m.seq, record.m.owned)
+
+
+def _lags(ctx: Context, m: Maintenance, seen: Observation) -> bool:
+    """At once where something was taken or given back since, else now and then."""
+    known = ctx.noted.get(m.id)
+    if known is None:
+        return True
+    late = seen.at - known.at >= timedelta(seconds=NOTE_S)
+    return m.seq != known.seq and (late or m.owned != known.owned)
 
 
 def announced(m: Maintenance) -> str:

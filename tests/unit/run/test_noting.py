@@ -14,7 +14,8 @@ from noout.domain.errors import Refused, Retryable, Superseded
 from noout.domain.journal import Kind
 from noout.domain.note import CHARS_MAX, Note, read_note, with_note, without_note
 from noout.ports import Description
-from noout.run.noting import announced, mind_note, put_note, take_away
+from noout.run.context import Noted
+from noout.run.noting import NOTE_S, announced, mind_note, put_note, take_away
 from noout.run.record import Known, Record
 from tests.unit.run.test_settle import Hand
 from tests.unit.steps.scene import NODE, cluster, maintenance, seen
@@ -96,7 +97,8 @@ class Run:
 
     def __init__(self, node: Node, *, frozen: str = "") -> None:
         self.node, self.why = node, frozen
-        self.store = MemoryStore(Hand())  # type: ignore[arg-type]
+        self.store = self.journal = MemoryStore(Hand())  # type: ignore[arg-type]
+        self.noted: dict[str, Noted] = {}
 
     def site(self, node: Any) -> Run:
         return self
@@ -108,6 +110,9 @@ class Run:
     async def frozen(self, m: Any) -> str:
         return self.why
 
+    def leads(self) -> bool:
+        return True
+
     def link(self, m: Any) -> str:
         return ""
 
@@ -118,8 +123,8 @@ class Run:
             await self.store.append(MID, seq, kind, data, "operator:anna")
         return await Record.read(Known(self.store), MID)
 
-    async def minds(self, record: Record, state: ClusterState | None = None) -> None:
-        await mind_note(self, record, seen(state or cluster()))  # type: ignore[arg-type]
+    async def minds(self, record: Record, state: ClusterState | None = None, after_s: float = 0.0) -> None:
+        await mind_note(self, record, seen(state or cluster(), after_s=after_s))  # type: ignore[arg-type]
 
 
 OWNED = (Kind.OWNED, {"kind": "failback", "subject": "ams1/101"})
@@ -142,6 +147,44 @@ async def test_it_comes_with_the_first_effect_and_names_an_event_of_the_journal(
     await run.minds(record)
     later = read_note(run.node.text)
     assert later is not None and later.seq > note.seq and "dispatch" in run.node.text
+
+
+async def test_within_a_step_it_follows_the_journal_at_once_where_something_is_taken_else_now_and_then() -> None:
+    run = Run(Node("rack 4"))
+    record = await run.begin(OWNED)
+    await run.minds(record)
+
+    def noted() -> int:
+        note = read_note(run.node.text)
+        assert note is not None
+        return note.seq
+
+    first = noted()
+    await record.write(Kind.FACT, {"name": "x", "value": 1})
+    for after_s in (1.0, NOTE_S - 1):
+        await run.minds(record, after_s=after_s)
+    assert noted() == first, "a little behind"
+    await run.minds(record, after_s=NOTE_S)
+    assert noted() == record.m.seq > first
+    await run.minds(record, after_s=3 * NOTE_S)
+    assert run.node.writes == 2, "nothing has been written since"
+    await record.write(Kind.OWNED, {"kind": "noout", "subject": "pve3"})
+    await run.minds(record, after_s=3 * NOTE_S + 1)
+    events = await run.store.read(MID)
+    assert noted() == record.m.seq == len(events) and read_note(run.node.text) is not None
+    assert events[-1].digest in run.node.text and "rack 4" in run.node.text
+    assert sum(event.data.get("name") == "note" for event in events) == 1, "and the journal is not filled with it"
+
+
+async def test_after_a_restart_it_is_brought_up_to_date() -> None:
+    run = Run(Node("rack 4"))
+    record = await run.begin(OWNED)
+    await run.minds(record)
+    await record.write(Kind.FACT, {"name": "x", "value": 1})
+    run.noted.clear()
+    await run.minds(record)
+    note = read_note(run.node.text)
+    assert note is not None and note.seq == record.m.seq
 
 
 async def test_it_goes_before_the_end_and_the_journal_says_so() -> None:
