@@ -1,4 +1,4 @@
-"""noout as it is, in a process that dies or stops where a test wants it to.
+"""noout as it is, in a process that dies or stops where a test wants it to, and says who it is in what it asks.
 
     python -m tests.crash.victim FOLDER serve --config FILE
 
@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from noout.adapters import durable
+from noout.adapters.http import Channel
 from noout.adapters.store.sql import SqlStore
 from noout.cli.main import run
 from noout.domain.journal import Kind
 from noout.steps import effects
 
+PID = "X-Pid"  # the header
 STRIKES = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
@@ -54,6 +56,16 @@ def lay(places: Places) -> None:
     SqlStore.append = written  # type: ignore[method-assign]
 
 
+def say_who() -> None:
+    """Every HTTP request says which process asks."""
+    ask = Channel.ask
+
+    async def signed(self: Channel, *args: Any, headers: Any = None, **options: Any) -> Any:
+        return await ask(self, *args, headers={**(headers or {}), PID: str(os.getpid())}, **options)
+
+    Channel.ask = signed  # type: ignore[method-assign]
+
+
 def _struck(places: Places, verb: str, act: Any) -> Any:
     async def struck(*args: Any) -> Any:
         places.here("before", verb)
@@ -67,5 +79,6 @@ def _struck(places: Places, verb: str, act: Any) -> Any:
 if __name__ == "__main__":
     durable.QUEUE_POLL_S = 0.05  # the lab's time runs fast: half a second would be a minute
     lay(Places(Path(sys.argv[1])))
+    say_who()
     del sys.argv[1]
     run()

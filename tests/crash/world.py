@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from noout.lab.wire.redfish import BmcLogin
 from noout.lab.wire.serve import LabServer
 from noout.lab.world.laws import Laws
 from noout.lab.world.model import Cluster, World
+from tests.crash.victim import PID
 
 NODES, GUESTS = 4, 8
 
@@ -45,31 +45,35 @@ def with_a_local_iso(cluster: Cluster) -> None:
 class Noted:
     """An application, and what it is asked."""
 
-    def __init__(self, app: Starlette, note: Callable[[str], None]) -> None:
-        self.app, self.state, self.note = app, app.state, note
+    def __init__(self, app: Starlette, note: Callable[..., None], name: str) -> None:
+        self.app, self.state, self.note, self.name = app, app.state, note, name
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            self.note(scope["path"])
+            pid = dict(scope["headers"]).get(PID.lower().encode(), b"nobody").decode()
+            self.note(self.name, scope["path"], pid)
         await self.app(scope, receive, send)
 
 
 def count(file: Path) -> None:
     """Write down what is asked, on the lab's side of the wire."""
     log = file.open("a", buffering=1)
-    bmc, probe = serve.redfish_app, Laws.probe
+    bmc, control, probe = serve.redfish_app, serve.control_app, Laws.probe
 
     def note(*words: object) -> None:
-        log.write(" ".join(map(str, (time.time(), *words))) + "\n")
+        log.write(" ".join(map(str, words)) + "\n")
 
-    def counted(laws: Laws, cluster: Cluster, node: str, login: BmcLogin) -> Noted:
-        return Noted(bmc(laws, cluster, node, login), lambda path: note("bmc", node, path))
+    def board(laws: Laws, cluster: Cluster, node: str, login: BmcLogin) -> Noted:
+        return Noted(bmc(laws, cluster, node, login), note, f"bmc-{node}")
+
+    def hands(laws: Laws, speed: float) -> Noted:
+        return Noted(control(laws, speed), note, "control")
 
     def answered(self: Laws, cluster: Cluster, vmid: int, at: float) -> bool:
-        note("probe", vmid, at)
+        note("instant", vmid, at)
         return probe(self, cluster, vmid, at)
 
-    serve.redfish_app = counted  # type: ignore[assignment]
+    serve.redfish_app, serve.control_app = board, hands  # type: ignore[assignment]
     Laws.probe = answered  # type: ignore[method-assign]
 
 
