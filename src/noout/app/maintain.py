@@ -158,12 +158,15 @@ class Maintenances:
         last = max(mine, key=lambda each: each.closed_at or each.opened_at, default=None)
         return last if last is not None and not last.open and last.probation_failed else None
 
-    async def tell(self, maintenance: str, kind: MessageKind, actor: str, data: Mapping[str, Json]) -> None:
-        """Leave a message for the run. Refused when the maintenance is over."""
+    async def tell(
+        self, maintenance: str, kind: MessageKind, actor: str, data: Mapping[str, Json], key: str = ""
+    ) -> None:
+        """Leave a message for the run; with a ``key``, what was left under it before counts. Refused when the
+        maintenance is over."""
         state = await self.get(maintenance)
         if not state.open:
             raise Refused(f"{maintenance} is over ({state.outcome})", remedy="`noout status` shows what is open")
-        message = Message(f"{actor}/{uuid.uuid4().hex}", kind, actor, self.found.clock.now(), data)
+        message = Message(f"{actor}/{key or uuid.uuid4().hex}", kind, actor, self.found.clock.now(), data)
         if kind is MessageKind.APPROVE and (why := refusal(state, message)):  # the run would say no to it as well
             raise Refused(why, remedy=f"noout status {maintenance}")
         await self.post(maintenance, message)

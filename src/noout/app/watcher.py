@@ -54,6 +54,7 @@ class Mind:
     watch: NodeWatch
     latest: HardwareState | None = None
     judged_at: datetime | None = None
+    health: Health | None = None  # as judged then
     remembered_at: datetime | None = None
 
 
@@ -126,6 +127,11 @@ class Watcher:
         """Judge one node from what is kept of it."""
         await self._refresh(at_once=True)
         return await self._judged(node)
+
+    async def known(self, node: NodeId) -> Health:
+        """As it was judged last."""
+        await self._refresh()
+        return (await self._mind(node)).health or await self._judged(node)
 
     # --- all the time --------------------------------------------------------------------------------------
 
@@ -207,7 +213,8 @@ class Watcher:
         mind.judged_at = now
         found = verdicts(mind.watch, now)
         due = faults(node, found, self.proposing.actions)
-        return Health(node, mind.latest, found, due[0] if due else None, due)
+        mind.health = Health(node, mind.latest, found, due[0] if due else None, due)
+        return mind.health
 
     async def _mind(self, node: NodeId) -> Mind:
         repaired = self.proposing.past(node).since

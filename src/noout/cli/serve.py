@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from noout.app.access import access_of
 from noout.app.carrying import Carrier, carrying
 from noout.app.compose import Installation
 from noout.app.duty import WATCH, on_duty
@@ -44,7 +45,11 @@ def serve(
         raise UsageError(f"--role {role} is not available yet", remedy="use --role all")
 
     async def work() -> None:
-        async with opened(config) as found, carrying(found, serves=True) as carrier:
+        async with (
+            opened(config) as found,
+            access_of(found) as access,
+            carrying(found, serves=True) as carrier,
+        ):
             if carrier is None:
                 raise Refused(
                     "another noout process carries this store's maintenances, and SQLite is for one at a time",
@@ -56,7 +61,7 @@ def serve(
             watcher = watcher_of(found)
             pulse = Pulse(found, carrier, watcher)
             figures = partial(metrics, pulse)
-            async with web_served(found, found.settings.serve.listen, watcher, figures) as (client, _token):
+            async with web_served(found, found.settings.serve.listen, watcher, figures, access) as (client, _token):
                 out.print(f"serving {client.base_url}; the watch asks {len(found.bmcs)} BMCs. Stop with Ctrl-C.")
                 watching = on_duty(found.leases, WATCH, partial(_watch, found, watcher))
                 beating = Heartbeat(pulse).run()

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 
 import httpx2
 
-from noout.app.access import Tokens
+from noout.app.access import Access, Tokens
 from noout.app.compose import Installation
+from noout.app.console import Showing
 from noout.app.maintain import Maintenances
 from noout.app.notice import reception_of
 from noout.app.watcher import Watcher
@@ -20,6 +21,7 @@ from noout.domain.access import Grant, Person, Role
 from noout.domain.errors import Broken, UsageError
 from noout.settings import secret
 from noout.web.app import WebServices, make_server
+from noout.web.services import Console
 
 STARTUP_S_MAX = 20.0
 Figures = Callable[[], Awaitable[str]]
@@ -34,10 +36,14 @@ def operator_token(found: Installation) -> str:
 
 
 def web_services(
-    found: Installation, token: str, watcher: Watcher | None = None, figures: Figures | None = None
+    found: Installation,
+    token: str,
+    watcher: Watcher | None = None,
+    figures: Figures | None = None,
+    access: Access | None = None,
 ) -> WebServices:
+    """``access``: None where nobody can sign in; the console is not served then."""
     maintenances = Maintenances(found)
-
     tokens = Tokens(found.journal, found.clock)
 
     async def person_of(given: str) -> Person | None:
@@ -52,7 +58,16 @@ def web_services(
         reception=reception_of(found, watcher) if watcher is not None else None,
         base_url=found.settings.serve.base_url,
         metrics=figures,
+        console=_console(found, access, watcher) if access is not None and watcher is not None else None,
     )
+
+
+def _console(found: Installation, access: Access, watcher: Watcher) -> Console:
+    shown = Showing(found, watcher)
+    return Console(
+        access, shown.clusters, shown.overview, shown.proposals, shown.health, shown.judged, shown.picture,
+        shown.oddities, shown.standstill, shown.events, shown.tell,
+    )  # fmt: skip
 
 
 @asynccontextmanager
@@ -61,10 +76,13 @@ async def web_served(
     listen: str = "127.0.0.1:0",
     watcher: Watcher | None = None,
     figures: Figures | None = None,
+    access: Access | None = None,
 ) -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
     """Serve the web application; yields a client of it and the operator's token. UsageError for a bad address.
 
-    ``watcher`` gets what is sent about the nodes' hardware; ``figures`` is what ``/metrics`` shows."""
+    ``watcher`` gets what is sent about the nodes' hardware; ``figures`` is what ``/metrics`` shows;
+    ``access``: the ways in to the console.
+    """
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise UsageError(f"key serve.listen: {listen!r} is not HOST:PORT", remedy="for example 127.0.0.1:8080")
@@ -78,7 +96,7 @@ async def web_served(
             f"{listen} cannot be listened on: {error.strerror}", remedy="set serve.listen to another"
         ) from None
     token = operator_token(found)
-    server = make_server(web_services(found, token, watcher, figures))
+    server = make_server(web_services(found, token, watcher, figures, access))
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     try:
         async with asyncio.timeout(STARTUP_S_MAX):

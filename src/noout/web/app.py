@@ -11,9 +11,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from noout.app.technician import NoSuchLink, OtherDevice
 from noout.domain.errors import NooutError, Refused, UsageError
+from noout.watch.picture import STYLE
 from noout.web.api.operator import operator_routes
 from noout.web.api.sources import source_routes
 from noout.web.api.technician import remember_device, technician_api
+from noout.web.console.door import add_console
 from noout.web.services import WebServices
 from noout.web.technician.pages import technician_pages
 
@@ -35,6 +37,8 @@ _STATIC = {
     "tokens.css": ("noout.adapters.render", "style/tokens.css", "text/css"),
     "technician.css": ("noout.web", "static/technician.css", "text/css"),
     "icon.svg": ("noout.web", "static/icon.svg", "image/svg+xml"),
+    "console.css": ("noout.web", "static/console.css", "text/css"),
+    "htmx.min.js": ("noout.web", "static/htmx.min.js", "text/javascript"),
     "technician.js": ("noout.web", "static/technician.js", "text/javascript"),
 }
 
@@ -54,6 +58,8 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(source_routes(services), prefix="/api/v1")
     app.include_router(technician_api(services), prefix="/api/v1/technician")
     app.include_router(technician_pages(services))
+    if services.console is not None:
+        add_console(app, services, services.console)
 
     @app.middleware("http")
     async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -80,6 +86,8 @@ def create_app(services: WebServices) -> FastAPI:
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:
+        if name == "picture.css":  # of the pictures that pages draw inline
+            return Response(STYLE, media_type="text/css", headers={"Cache-Control": "max-age=300"})
         if name not in _STATIC:
             raise HTTPException(404)
         package, path, kind = _STATIC[name]

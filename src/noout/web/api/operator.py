@@ -1,6 +1,7 @@
 """The operator's API: look at maintenances, and tell their runs something. Bearer token on every call."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, HTTPException, Request
@@ -44,23 +45,8 @@ def operator_routes(services: WebServices) -> APIRouter:
     Who may not see a cluster is told that there is no such maintenance.
     """
 
-    async def operator(request: Request) -> Person:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        person = await services.person_of(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
-        if person is None:
-            raise HTTPException(401, "an operator's bearer token is needed", {"WWW-Authenticate": "Bearer"})
-        return person
-
-    Operator = Annotated[Person, Depends(operator)]
+    Operator = Annotated[Person, Depends(_recognised(services))]
     routes = APIRouter(tags=["operator"])
-
-    async def known(maintenance: str, who: Person, right: Right = Right.SEE) -> Maintenance:
-        m = await services.field.maintenance(maintenance)
-        if m is None or not who.may(Right.SEE, m.node.cluster):
-            raise HTTPException(404, f"no maintenance {maintenance}")
-        if not who.may(right, m.node.cluster):
-            raise HTTPException(403, f"{who.name} may not do that in {m.node.cluster}: the right to {right} is needed")
-        return m
 
     @routes.get("/maintenances")
     async def maintenances(who: Operator) -> dict[str, Any]:
@@ -69,7 +55,7 @@ def operator_routes(services: WebServices) -> APIRouter:
 
     @routes.get("/maintenances/{maintenance}")
     async def maintenance(maintenance: str, who: Operator) -> dict[str, Any]:
-        return {"version": 1, "maintenance": codec.encode(await known(maintenance, who))}
+        return {"version": 1, "maintenance": codec.encode(await _known(services, maintenance, who))}
 
     async def tell(
         request: Request,
@@ -80,7 +66,7 @@ def operator_routes(services: WebServices) -> APIRouter:
         key: str | None,
         data: dict[str, Any],
     ) -> dict[str, Any]:
-        m = await known(maintenance, who, right)
+        m = await _known(services, maintenance, who, right)
         if not m.open:
             raise HTTPException(409, f"{m.id} is over ({m.outcome})")
         actor = f"operator:{who.name}"
@@ -114,12 +100,34 @@ def operator_routes(services: WebServices) -> APIRouter:
         request: Request, maintenance: str, who: Operator, body: Annotated[LinkFor | None, Body()] = None
     ) -> dict[str, Any]:
         wish = body or LinkFor()
-        await known(maintenance, who, Right.OPERATE)
+        await _known(services, maintenance, who, Right.OPERATE)
         token, expires = await services.field.make_link(maintenance, wish.technician, valid_s=wish.valid_hours * 3600)
         base = services.base_url.rstrip("/") or str(request.base_url).rstrip("/")
         return {"token": token, "url": f"{base}/w/{token}", "expires": expires.isoformat()}
 
     return routes
+
+
+def _recognised(services: WebServices) -> Callable[[Request], Awaitable[Person]]:
+    """Who sent the token; 401 for nobody's."""
+
+    async def operator(request: Request) -> Person:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        person = await services.person_of(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
+        if person is None:
+            raise HTTPException(401, "an operator's bearer token is needed", {"WWW-Authenticate": "Bearer"})
+        return person
+
+    return operator
+
+
+async def _known(services: WebServices, maintenance: str, who: Person, right: Right = Right.SEE) -> Maintenance:
+    m = await services.field.maintenance(maintenance)
+    if m is None or not who.may(Right.SEE, m.node.cluster):
+        raise HTTPException(404, f"no maintenance {maintenance}")
+    if not who.may(right, m.node.cluster):
+        raise HTTPException(403, f"{who.name} may not do that in {m.node.cluster}: the right to {right} is needed")
+    return m
 
 
 def summary(m: Maintenance) -> dict[str, Any]:
