@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import cast
-from unittest import mock
 
 from noout.adapters.clock import LabClock
 from noout.adapters.store.memory import MemoryStore
@@ -18,26 +17,19 @@ from noout.domain.maintenance import Json, Maintenance, Phase
 from noout.lab.world.build import build_world
 from noout.lab.world.laws import Laws
 from noout.lab.world.model import Cluster, Mgr
-from noout.run import advance
-from noout.steps import bring_back
 from tests.crash.points import Crash
-from tests.sim import story
 from tests.sim.story import MID, NODE, WORK, Sim
-from tests.simulate.fastwire import fast_wire, keep
+from tests.simulate.fastwire import keep
 from tests.simulate.kept import Kept
-from tests.simulate.ordered import OrderedLoop
 from tests.simulate.promises import Promises
 from tests.simulate.strikes import FAMILY, Strike, strikes
 from tests.simulate.troubles import TROUBLES, End
 from tests.support.labsite import lab_site
-from tests.support.virtual import run_virtual
 
 LOOK_S = 4.0
 GIVE_UP_S = 2400.0  # afterwards the operator aborts
 END_S = 2 * 3600.0
 RESTART_S = 5.0
-POLL_S = 15.0  # between two looks while the node boots, or while nothing can be done
-SOAK_S = 20.0  # of quiet fans before the node is trusted again
 # While one of these lasts, what noout sees is not what is: it may call done what no longer is so.
 PICTURE_SPOILT = frozenset({"api-slow", "resources-stale", "bmc-lies", "osd-does-not-return"})
 
@@ -278,6 +270,8 @@ class Stage:
         self.laws.advance()
         if any(code.startswith("power") or code in ("node.still-on",) for code in codes):
             await self.sim.say(MessageKind.FORCE_OFF, reason="it hangs")
+        if "node.not-back" in codes and not self.node_is_the_technicians():  # seen at its console: it hangs
+            self.laws.bmc_reset(self.cluster, NODE.name, "ForceRestart")
 
     async def _hands_off(self) -> None:
         """Whoever is at the rack leaves it as it must be."""
@@ -358,23 +352,3 @@ def _furnish(cluster: Cluster, rng: Random) -> None:
     if rng.random() < 0.4:
         cluster.ceph.mgrs[NODE.name] = Mgr(NODE.name)
         cluster.ceph.mgr_active = NODE.name
-
-
-def history(seed: int, *, keeps: bool = True) -> Told:
-    """The history of this seed, always the same. ``keeps`` False: nothing is kept of what was asked before."""
-    return play(lambda: Stage(seed // FAMILY, (seed,), lambda departing: True, keeps=keeps), lambda told: told)
-
-
-def play(stage: Callable[[], Stage], ends: Callable[[Told], Told]) -> Told:
-    """``ends`` is given what became of it while the loop still runs."""
-
-    async def to_the_end() -> Told:
-        return ends(await stage().play())
-
-    with (
-        fast_wire(),
-        mock.patch.object(story, "SOAK_S", SOAK_S),
-        mock.patch.object(bring_back, "POLL_S", POLL_S),
-        mock.patch.object(advance, "BLOCKED_S", POLL_S),
-    ):
-        return run_virtual(to_the_end(), limit_s=2 * END_S, loop=OrderedLoop)
