@@ -14,7 +14,8 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.simulate.stage import Stage, Told, history, play
+from tests.simulate.playing import history, play
+from tests.simulate.stage import Stage, Told
 from tests.simulate.strikes import FAMILY
 
 
@@ -75,7 +76,7 @@ def histories(family: int, seeds: Iterable[int] | None = None) -> list[Told]:
     wanted = range(first, first + FAMILY) if seeds is None else list(seeds)
     parting = Parting()
     try:
-        told = play(lambda: Stage(family, wanted, parting), parting.ends)
+        told = play(family, lambda: Stage(family, wanted, parting), parting.ends)
     except (Exception, asyncio.CancelledError):  # noqa: BLE001 - whatever it is, it is a finding
         told = parting.ends(_of_its_error(parting.seed or first))
     finally:

@@ -36,11 +36,14 @@ _KINDS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"^/redfish/"), ("bmc",)),
     (re.compile(r"/nodes/(?P<about>[^/]+)/tasks$"), ("up", "tasks")),
     (re.compile(r"/nodes/(?P<about>[^/]+)/(qemu|lxc)(/\d+/(config|pending))?$"), ("up", "here")),
-    (re.compile(r"/cluster/ha/"), ("up", "ha", "guests")),
-    (re.compile(r"/nodes$|/nodes/[^/]+/status$"), ("nodes", "guests", "clock")),
-    (re.compile(r"/cluster/resources$"), ("nodes", "guests", "ha", "published")),
-    (re.compile(r"/version$|/cluster/(options|status|config/.*)$|/nodes/[^/]+/(network|storage|config)$"),
-     ("nodes", "options")),
+    (re.compile(r"/cluster/ha/(resources|rules)$"), ("up", "wishes", "places")),
+    (re.compile(r"/cluster/ha/"), ("up", "ha", "wishes", "places")),
+    (re.compile(r"/nodes$"), ("nodes", "places", "clock")),
+    (re.compile(r"/nodes/[^/]+/status$"), ("nodes", "places")),
+    (re.compile(r"/cluster/resources$"), ("nodes", "guests", "ha", "wishes", "published")),
+    (re.compile(r"/nodes/[^/]+/(network|storage)$|/cluster/config/"), ("nodes", "options")),
+    (re.compile(r"/nodes/[^/]+/config$"), ("up", "notes")),
+    (re.compile(r"/version$|/cluster/(options|status)$"), ("up", "options")),
 )  # fmt: skip
 
 
@@ -126,7 +129,7 @@ class Kept:
 
 
 T = TypeVar("T")
-HYPERVISOR = ("up", "nodes", "guests", "ha", "published", "tasks", "options")
+HYPERVISOR = ("up", "nodes", "guests", "ha", "wishes", "published", "tasks", "options")
 CEPH = ("mons", "mgrs", "osds", "pgs", "mds")
 
 
@@ -151,7 +154,11 @@ def _bytes(*what: object) -> bytes:
 
 
 def _nodes(laws: Laws, cluster: Cluster, _: str) -> object:
-    return _bytes(cluster.quorate, _all(cluster.nodes.values()))
+    return _bytes(cluster.quorate, [vars(node) | {"description": ""} for node in cluster.nodes.values()])
+
+
+def _notes(laws: Laws, cluster: Cluster, _: str) -> object:
+    return _bytes([(node.description, node.wakeonlan) for node in cluster.nodes.values()])
 
 
 def _guest(guest: Guest) -> dict[str, Any]:
@@ -175,10 +182,18 @@ def _published(laws: Laws, cluster: Cluster, _: str) -> object:
 def _ha(laws: Laws, cluster: Cluster, _: str) -> object:
     ha, now = cluster.ha, laws.now
     lrms = [(vars(each) | {"timestamp": 0}, now - each.timestamp <= HA_DEAD_S) for each in ha.lrm.values()]
-    return _bytes(
-        (ha.master, ha.armed, ha.disarm_mode, ha.node_status, ha.node_request, now - ha.timestamp <= HA_DEAD_S, lrms),
-        [_all(each.values()) for each in (ha.resources, ha.services, ha.rules)],
-    )  # fmt: skip
+    alive = now - ha.timestamp <= HA_DEAD_S
+    ours = (ha.master, ha.armed, ha.disarm_mode, ha.node_status, ha.node_request, alive)
+    return _bytes(ours, lrms, _all(ha.services.values()))
+
+
+def _wishes(laws: Laws, cluster: Cluster, _: str) -> object:
+    return _bytes(_all(cluster.ha.resources.values()), _all(cluster.ha.rules.values()))
+
+
+def _places(laws: Laws, cluster: Cluster, _: str) -> object:
+    """Where guests are and what they weigh there."""
+    return _bytes([(g.vmid, g.node, g.status, g.maxmem, g.cores, g.cpu) for g in cluster.guests.values()])
 
 
 def _tasks(laws: Laws, cluster: Cluster, node: str) -> object:
@@ -240,7 +255,7 @@ def _fans(laws: Laws, cluster: Cluster, node: str) -> object:
 
 
 _PICTURES: dict[str, Callable[[Laws, Cluster, str], object]] = {
-    "up": _up, "nodes": _nodes, "guests": _guests, "here": _here, "published": _published, "ha": _ha, "tasks": _tasks,
-    "options": _options, "clock": _clock, "mons": _mons, "mgrs": _mgrs, "osds": _osds, "pgs": _pgs, "mds": _mds,
-    "bmc": _bmc, "fans": _fans,
+    "up": _up, "nodes": _nodes, "notes": _notes, "guests": _guests, "here": _here, "places": _places,
+    "published": _published, "ha": _ha, "wishes": _wishes, "tasks": _tasks, "options": _options, "clock": _clock,
+    "mons": _mons, "mgrs": _mgrs, "osds": _osds, "pgs": _pgs, "mds": _mds, "bmc": _bmc, "fans": _fans,
 }  # fmt: skip
