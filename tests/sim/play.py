@@ -123,7 +123,7 @@ async def staged(
     lab.network.apps["control.lab", 80] = control_app(lab.laws, speed)
     found, store = installation(lab, settings_of(lab, **tables))
     carrier = Carrier(found)
-    carrier.engine = MemoryEngine(lab.clock, carrier.carry)
+    carrier.inboxes.engine = MemoryEngine(lab.clock, carrier.carry)
     lab.network.apps["noout.lab", 80] = create_app(web_services(found, TOKEN))
     said: list[tuple[datetime, str]] = []
     async with (
