@@ -124,7 +124,7 @@ class Context:
     sightings: dict[str, Sighting] = field(default_factory=dict)
     unkept: set[str] = field(default_factory=set)  # whose journal could not be written: somebody was told
     noted: dict[str, Noted] = field(default_factory=dict)
-    looked_back: dict[str, datetime] = field(default_factory=dict)  # until when a run's note need not be read again
+    looked_back: dict[str, tuple[datetime, int]] = field(default_factory=dict)  # until when, and at which event
     unread: dict[str, datetime] = field(default_factory=dict)  # since when it could not be read
     known: Known = field(init=False)
 

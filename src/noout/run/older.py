@@ -19,6 +19,7 @@ from noout.run.context import Context
 
 CODE = "journal.older"
 LOOK_BACK_S = 60.0  # a note that was found in order is not read again for so long
+PEOPLE = frozenset({"technician", "approval", "confirmation", "operator"})
 UNREAD_S = 120.0  # so long a note is waited for that cannot be read now; it is a help, and no condition
 REMEDY = "`noout status` compares the cluster with the journal; when no other noout acts on it: noout allow-all"
 
@@ -36,9 +37,8 @@ async def unknown_to(journal: Journal, note: Note, node: NodeId) -> str:
 async def mind_age(ctx: Context, m: Maintenance, seen: Observation) -> Blocker | None:
     """What blocks the run while the node tells of more than its journal has. Raises Retryable while that cannot be
     read, for some time; whoever may not read it at all goes on without."""
-    looked = ctx.looked_back.get(m.id)
     node = seen.cluster.node(m.node)
-    if node is None or not node.online or (looked is not None and seen.at < looked):
+    if node is None or not node.online or _is_known(ctx, m, seen):
         return None
     first = ctx.unread.setdefault(m.id, seen.at)
     try:
@@ -52,5 +52,11 @@ async def mind_age(ctx: Context, m: Maintenance, seen: Observation) -> Blocker |
     if note is not None and (why := await unknown_to(ctx.journal, note, m.node)) and await ctx.doubt(m, note, why):
         return Blocker(CODE, str(m.node), f"this journal is older than what was done: {why}", REMEDY)
     ctx.unread.pop(m.id, None)
-    ctx.looked_back[m.id] = seen.at + timedelta(seconds=LOOK_BACK_S)
+    ctx.looked_back[m.id] = seen.at + timedelta(seconds=LOOK_BACK_S), m.seq
     return None
+
+
+def _is_known(ctx: Context, m: Maintenance, seen: Observation) -> bool:
+    """Looked at a moment ago; or nothing was written since, and only somebody's word, which is, will set it going."""
+    until, seq = ctx.looked_back.get(m.id, (None, 0))
+    return until is not None and (seen.at < until or (m.seq == seq and m.needs in PEOPLE))

@@ -199,6 +199,9 @@ async def test_only_its_owner_can_read_it_and_an_older_one_gives_way_when_it_is_
         await old.do(lambda connection: connection.exec_driver_sql("UPDATE events SET actor = 'x' WHERE seq = 2"))
         with pytest.raises(Refused, match=r"chain is broken: .*event 2 \(fact\) was changed"):
             await back_up(old, Ticking(), path, silent)
+        await old.do(lambda connection: connection.exec_driver_sql("UPDATE events SET data = '{' WHERE seq = 1"))
+        with pytest.raises(Refused, match=r"event 1 was changed after it was written: it cannot be read"):
+            await back_up(old, Ticking(), path, silent)
         assert path.read_bytes() == whole and os.listdir(path.parent) == ["backup"]
         with pytest.raises(Broken, match="cannot be written: No such file or directory"):
             await back_up(old, Ticking(), tmp_path / "nowhere" / "backup", silent)

@@ -54,7 +54,7 @@ class Run:
     def __init__(self, journal: MemoryStore, text: str = "") -> None:
         self.journal, self.text = journal, text
         self.error: Exception | None = None
-        self.reads = 0
+        self.reads, self.needs, self.seq = 0, "", 5
         self.doubts, self.doubted = True, 0
         self.looked_back: dict[str, Any] = {}
         self.unread: dict[str, Any] = {}
@@ -78,8 +78,8 @@ class Run:
 
     async def minds(self, after_s: float = 0.0, **changes: Any) -> str:
         """The blocker's code; "" when nothing is in the way."""
-        sight = seen(cluster(**changes))
-        blocker = await mind_age(self, maintenance(), replace(sight, at=sight.at + timedelta(seconds=after_s)))  # type: ignore[arg-type]
+        sight, m = seen(cluster(**changes)), maintenance(needs=self.needs, seq=self.seq)
+        blocker = await mind_age(self, m, replace(sight, at=sight.at + timedelta(seconds=after_s)))  # type: ignore[arg-type]
         return blocker.code if blocker is not None else ""
 
 
@@ -101,6 +101,18 @@ async def test_a_note_in_order_is_read_again_after_a_while_and_not_before() -> N
     assert [await run.minds(n) for n in (0, 1, 59)] == [""] * 3 and run.reads == 1
     run.text = (await behind()).text
     assert await run.minds(older.LOOK_BACK_S) == older.CODE and run.doubted == 1
+
+
+async def test_while_only_a_person_s_word_can_set_it_going_it_is_not_read_again() -> None:
+    store = await written(5)
+    run = Run(store, with_note("", await note_of(store, 4)))
+    run.needs = "technician"
+    assert [await run.minds(n) for n in (0, 3600, 7200)] == [""] * 3 and run.reads == 1
+    run.text, run.seq = (await behind()).text, 6  # he has come, and that was written down
+    assert await run.minds(7201) == older.CODE
+    run.needs, run.seq = "time", 5
+    run.looked_back.clear()
+    assert await run.minds(7202) == older.CODE
 
 
 async def test_a_node_without_a_note_or_that_is_off_tells_nothing() -> None:

@@ -102,7 +102,11 @@ def _checked(passing: Iterable[Row]) -> Iterator[Row]:
     stream, chain = "", Chain()
     for row in passing:
         if row[0] == events.name:
-            event = event_of(row[1])
+            try:
+                event = event_of(row[1])
+            except (TypeError, ValueError):
+                said = f"{row[1][0]}: event {row[1][1]} was changed after it was written: it cannot be read"
+                raise _broken(said) from None
             if event.stream != stream:
                 _unbroken(chain.error)
                 stream, chain = event.stream, Chain()
@@ -113,10 +117,14 @@ def _checked(passing: Iterable[Row]) -> Iterator[Row]:
 
 def _unbroken(error: str | None) -> None:
     if error is not None:
-        raise Refused(
-            f"the journal's chain is broken: {error}",
-            remedy="`noout journal verify` names every break; keep it as it is, and find out who changed it",
-        )
+        raise _broken(error)
+
+
+def _broken(error: str) -> Refused:
+    return Refused(
+        f"the journal's chain is broken: {error}",
+        remedy="`noout journal verify` names every break; keep it as it is, and find out who changed it",
+    )
 
 
 def event_of(values: Sequence[Any]) -> Event:
