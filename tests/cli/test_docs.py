@@ -113,7 +113,14 @@ def tables_of(model: type[BaseModel], place: str = "") -> Iterator[tuple[str, st
         for each in inner:
             many = "dict" in str(field.annotation)
             name = (
-                {"clusters": "NAME", "bmc": "NODE", "nodes": "NODE", "customers": "KEY", "vantage": "NAME"}.get(key, "")
+                {
+                    "clusters": "NAME",
+                    "bmc": "NODE",
+                    "nodes": "NODE",
+                    "customers": "KEY",
+                    "vantage": "NAME",
+                    "users": "NAME",
+                }.get(key, "")
                 if many
                 else ""
             )
