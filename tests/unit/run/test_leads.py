@@ -25,7 +25,7 @@ def test_who_slept_after_the_intent_asks_for_nothing_and_another_one_does_it_onc
         async def slept(*args: object) -> Event:
             nonlocal awake
             event = await append(*args)  # type: ignore[arg-type]
-            awake = event.kind != Kind.INTENT
+            awake = awake and event.kind != Kind.INTENT
             return event
 
         sleepy = replace(sim.context(), leads=lambda: awake)
