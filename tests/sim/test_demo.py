@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -46,6 +47,15 @@ def test_the_story_holds(seed: int) -> None:
     guests = {guest.id: guest for guest in guests_of(state)}
     assert any(guests[moved.guest].ha for moved in state.moved)
     assert "YOU MAY LEAVE" in play.log()
+
+
+def test_the_journal_names_no_customer_and_nobody_can_be_reached_by_it() -> None:
+    """Whoever is no customer any more is taken out of the configuration, and the chain has nothing to lose."""
+    play, _ = story(2)
+    written = json.dumps([[event.data, event.actor] for event in play.events], ensure_ascii=False)
+    assert len(play.events) > 100
+    assert [each.name for each in play.found.customers if each.name in written] == []
+    assert re.findall(r"[\w.+-]+@[\w-]+\.[\w.]+|\+\d{8,}", written) == [], "an address or a number of somebody"
 
 
 @pytest.mark.slow
