@@ -26,7 +26,7 @@ from noout.adapters.bmc import client as bmc_client
 from noout.adapters.ceph import cluster as ceph_cluster
 from noout.adapters.http import Answer, AnswerLost, Channel, NotSent
 from noout.adapters.pve import client as pve_client
-from noout.domain.cluster import NodeId
+from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.hardware import HardwareState
 from noout.lab.wire.http import NoResponse
 from noout.ports import Completed
@@ -81,8 +81,18 @@ def keep(lab: LabSite, *, off: bool = False) -> Kept:
     lab.network.kept = kept  # type: ignore[attr-defined]
     lab.shell.kept = kept  # type: ignore[attr-defined]
     now = lab.clock.now
-    pve, ceph = lab.hypervisor.observe, lab.ceph.observe
-    lab.hypervisor.observe = lambda: kept.look(HYPERVISOR, "", now, pve)  # type: ignore[method-assign]
+    pve, ceph, observer = lab.hypervisor.observe, lab.ceph.observe, lab.hypervisor._observer
+
+    async def observe(**how: float) -> ClusterState:
+        def read_at() -> object:
+            """When configurations were read; None when one is to be read again."""
+            moment, limit_s = now(), how.get("keep_s") or observer.keep_s
+            ats = [each.at for each in observer._kept.values()]
+            return ats if all(0 <= (moment - at).total_seconds() < limit_s for at in ats) else None
+
+        return await kept.look(HYPERVISOR, "", now, lambda: pve(**how), read_at)
+
+    lab.hypervisor.observe = observe  # type: ignore[method-assign]
     lab.ceph.observe = lambda: kept.look(CEPH, "", now, ceph)  # type: ignore[method-assign]
     for node, bmc in lab.bmcs.items():
         bmc.observe = _hardware(kept, node.name, now, bmc.observe)  # type: ignore[method-assign]

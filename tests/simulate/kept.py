@@ -106,19 +106,21 @@ class Kept:
         return (self.hands, *[self._picture(kind, node) for kind in kinds])
 
     async def look(
-        self, kinds: tuple[str, ...], node: str, now: Callable[[], datetime], real: Callable[[], Awaitable[T]]
-    ) -> T:
-        """What ``real`` sees, or saw when all was as it is now."""
+        self, kinds: tuple[str, ...], node: str, now: Callable[[], datetime], real: Callable[[], Awaitable[T]],
+        own: Callable[[], object] = lambda: (),
+    ) -> T:  # fmt: skip
+        """What ``real`` sees, or saw when all was as it is now. ``own``: what the one who looks knows already; None
+        when it has grown too old."""
         if self.off or self.cluster.wire_faults:
             return await real()
-        began, stamp = now(), self._stamp(kinds, node)
-        held: Any = self.held((kinds, node), stamp)
+        began, stamp, known = now(), self._stamp(kinds, node), own()
+        held: Any = self.held((kinds, node), (stamp, known)) if known is not None else None
         if held is not None:
             return replace(held, at=began)  # type: ignore[no-any-return]
         seen: Any = await real()
         # What took its time (a command that hangs, a second try) takes it every time.
         if now() == began and not self.cluster.wire_faults and self._stamp(kinds, node) == stamp:
-            self.answers[kinds, node] = (stamp, seen)
+            self.answers[kinds, node] = ((stamp, own()), seen)
         return seen  # type: ignore[no-any-return]
 
     def _picture(self, kind: str, node: str) -> object:
