@@ -251,7 +251,7 @@ class Stage:
         while loop.time() - began < GIVE_UP_S:
             await asyncio.sleep(150)
             m = await sim.state()
-            if m.blockers and not self.active:
+            if (m.blockers or m.paused) and not self.active:
                 await self._helps(m)
                 await sim.say(MessageKind.RESUME)
         for name in list(self.active):
