@@ -20,7 +20,7 @@ from noout.lab.world.laws import Laws
 from noout.lab.world.model import Ceph, Cluster, Guest
 
 CLOCKED_S = 10.0  # as often as pvestatd tells the cluster
-FANS_S = 10.0  # how long a fan's reading stays the same
+FANS_S = 30.0  # how old the reading of a fan may be; what judges them reads the log too, and never what was kept
 HA_DEAD_S = 30.0  # how old a time stamp of HA may be
 
 # By question: the pictures that the answer is made of; none: never kept.

@@ -30,6 +30,7 @@ LOOK_S = 4.0
 GIVE_UP_S = 2400.0  # afterwards the operator aborts
 END_S = 2 * 3600.0
 RESTART_S = 5.0
+KEEP_S = 600.0  # how long a configuration is kept that no list says to have changed
 # While one of these lasts, what noout sees is not what is: it may call done what no longer is so.
 PICTURE_SPOILT = frozenset({"api-slow", "resources-stale", "bmc-lies", "osd-does-not-return"})
 
@@ -106,7 +107,7 @@ class Stage:
         self.waiting = {seed: found for seed in seeds if (found := strikes(seed))}
         self.rng = rng = Random(f"family {family}")
         world = build_world(nodes=4, guests=rng.randint(2, 5), seed=family, pgs=8)
-        lab = lab_site(world)
+        lab = lab_site(world, keep_s=KEEP_S)
         self.store = MemoryStore(lab.clock)
         self.journal = StageJournal(self.store, self)
         self.sim = Sim(lab, self.store, self.journal)  # type: ignore[arg-type]
