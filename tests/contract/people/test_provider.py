@@ -100,5 +100,5 @@ async def test_a_nonce_of_another_sign_in_is_refused(issuer: str) -> None:
 
 
 async def test_a_provider_that_does_not_answer_is_told_by_name() -> None:
-    with pytest.raises(Retryable, match="the identity provider .* does not answer"):
+    with pytest.raises(Retryable, match=r"the identity provider .* does not answer"):
         await provider("http://127.0.0.1:9").leave(BACK)
