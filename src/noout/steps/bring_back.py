@@ -5,6 +5,9 @@ Shared by the reintegration and by every undo. Each flag goes only when what it 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from noout.domain.ceph import Osd
 from noout.domain.cluster import GuestId
 from noout.domain.hardware import Power
 from noout.domain.maintenance import Maintenance, Observation
@@ -125,14 +128,23 @@ def _osds_back(step: str, m: Maintenance, seen: Observation, host: str) -> Decis
             return wait
         remedy = f"see its log on {m.node.name}; noout stays set, and the run goes on when it is up"
         return attempt(m, seen, action, code="ceph.osd-not-back", remedy=remedy)
+    if down and m.node_on_at is not None:  # not stopped by us: they come with the boot, or somebody is told
+        said = f"OSDs {_numbers(down)} of {host} are down, and were before this maintenance held the node's data"
+        note = warn_once(m, Caution("ceph.osd-stays-down", host, said, f"see their logs on {m.node.name}"))
+        if note is not None:
+            return _booting(m, seen, "the OSDs", "") or note
     out = [osd for osd in checks.osds_of_node(m, seen) if osd.up and not osd.in_]
     if out:
-        numbers = " ".join(str(osd.id) for osd in out)
+        numbers = _numbers(out)
         return blocked(
             "ceph.osd-out", host, f"OSDs {numbers} of {host} are up but out: their data would move",
             f"`ceph osd in {numbers}`; the run goes on by itself",
         )  # fmt: skip
     return None
+
+
+def _numbers(osds: Iterable[Osd]) -> str:
+    return " ".join(str(osd.id) for osd in osds)
 
 
 def _booting(m: Maintenance, seen: Observation, what: str, key: str) -> Decision | None:
