@@ -25,8 +25,8 @@ CLEAN = "# ceph pg stat: wait until every PG is active+clean, then\n"
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """``sure``: nobody but noout leaves it; else people do so too. ``command``: takes it away; may begin with a comment
-    that says what eyes must see first."""
+    """``sure``: hardly anybody but noout leaves it; else people do so too. ``command``: takes it away; may begin with
+    a comment that says what eyes must see first."""
 
     what: str
     command: str
@@ -80,6 +80,8 @@ def _of_node(node: NodeId, host: str | None, view: View, ours: frozenset[tuple[s
     note = note_text(view.notes.get(node, ""))
     if flagged and known is not None and not known.online:
         yield Trace(f"{node.name} is off, or cannot be reached", actions.power_on(STEP, node).command, sure=False)
+    for mon in _mons_out(node, view) if flagged or note else ():
+        yield Trace(f"mon.{mon} is out of quorum", _release("mon-stopped", f"mon.{mon}", node, view), sure=False)
     if "noup" in flagged:
         yield Trace(f"noup is set for host {host}", _release("noup", str(host), node, view))
     if flagged or note:
@@ -92,6 +94,15 @@ def _of_node(node: NodeId, host: str | None, view: View, ours: frozenset[tuple[s
         yield Trace(f"{node.name} is in HA maintenance mode", command, sure=bool(flagged or note))
     if note:
         yield Trace(f"its description says: {note}", unnote_command(node, view.notes[node]))
+
+
+def _mons_out(node: NodeId, view: View) -> list[str]:
+    ceph = view.ceph
+    return (
+        [mon for mon in ceph.mons if mon not in ceph.quorum and ceph.mon_hosts.get(mon, mon) == node.name]
+        if ceph
+        else []
+    )
 
 
 def _of_cluster(view: View, ours: frozenset[tuple[str, str]]) -> Iterator[Trace]:

@@ -59,17 +59,21 @@ def seen(**changes: Any) -> View:
     base = view(**flags)
     assert base.ceph is not None
     osds = tuple(replace(osd, up=osd.host != "pve3") for osd in base.ceph.osds)
-    return replace(base, ceph=replace(base.ceph, osds=osds), cluster=cluster(offline=("pve3",)), **changes)
+    quorum = tuple(mon for mon in base.ceph.mons if mon != "pve3")
+    return replace(
+        base, ceph=replace(base.ceph, osds=osds, quorum=quorum), cluster=cluster(offline=("pve3",)), **changes
+    )
 
 
 def test_they_are_taken_away_in_an_order_that_is_safe() -> None:
     found = list(_of_node(NODE, "pve3", seen(), NOTHING))
     verbs = [each.command.splitlines()[-1] for each in found]
-    assert "power on" in verbs[0] and verbs[1] == "ceph osd unset-group noup pve3"
+    assert "power on" in verbs[0] and "--service mon.pve3" in verbs[1]
+    assert verbs[2] == "ceph osd unset-group noup pve3"
     osds = [osd for osd in verbs if "--service osd." in osd]
-    assert osds and verbs[2 : 2 + len(osds)] == osds and verbs[-1] == "ceph osd unset-group noout pve3"
+    assert osds and verbs[3 : 3 + len(osds)] == osds and verbs[-1] == "ceph osd unset-group noout pve3"
     assert {each.sure for each in found if "is set" in each.what} == {True}
-    assert {each.sure for each in found if "is down" in each.what or "is off" in each.what} == {False}
+    assert {each.sure for each in found if each.what.endswith(("is down", "out of quorum", "reached"))} == {False}
 
 
 def test_what_a_live_maintenance_holds_and_what_others_set_is_left_out() -> None:
