@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help demo test test-fast test-real mutations mutants simulate crash-points bench-ceph bench-plan bench-poller bench-watch bench-witness lint format clean
+.PHONY: help demo test test-fast test-real mutations mutants simulate crash-points bench-ceph bench-engine bench-plan bench-poller bench-watch bench-witness lint format clean
 
 help:
 	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
@@ -13,6 +13,7 @@ help:
 	@echo "make simulate histories from a seed, with every trouble there is, until stopped (SIMULATE=--seconds=600)"
 	@echo "make mutants  break noout on purpose and see that the simulation notices (half an hour or more)"
 	@echo "make bench-ceph  what noout saves on a real Ceph, with and without (some minutes; needs Debian's Ceph)"
+	@echo "make bench-engine  what a durable step, a waiting maintenance and an evacuation cost (half an hour; BENCH=--quick)"
 	@echo "make bench-plan  how good plans are, on clusters that can be emptied, beside others' (a quarter of an hour)"
 	@echo "make bench-poller  how many BMCs one core can watch (ten minutes on an idle machine; BENCH=--bmcs=200)"
 	@echo "make bench-watch  how soon faulty fans are found, and how often healthy ones suspected (half an hour; BENCH=--quick)"
@@ -64,6 +65,9 @@ mutants: .venv/.installed-dev
 
 bench-ceph: .venv/.installed-dev
 	@$(BIN)/python -m benchmarks.ceph_noout $(BENCH)
+
+bench-engine: .venv/.installed-dev
+	@$(BIN)/python -m benchmarks.engine $(BENCH)
 
 bench-plan: .venv/.installed-dev
 	@$(BIN)/python -m benchmarks.plan $(BENCH)

@@ -68,8 +68,10 @@ class Hypervisor(Protocol):
         """What noout may do here: path -> privileges that hold there and below. A path without any is not in it."""
         ...
 
-    async def observe(self) -> ClusterState:
-        """The cluster now: per-node lists and configurations, never the lagging ``/cluster/resources`` alone."""
+    async def observe(self, *, keep_s: float | None = None) -> ClusterState:
+        """The cluster now: per-node lists and configurations, never the lagging ``/cluster/resources`` alone.
+
+        ``keep_s``: configurations and inventories of so long ago will do, where no list says that they changed."""
         ...
 
     async def own_addresses(self, guest: Guest) -> Sequence[str]:

@@ -69,7 +69,7 @@ class Pve:
         self.machine = machine
         self.description = Description("the oldest of the three")
 
-    async def observe(self) -> ClusterState:
+    async def observe(self, *, keep_s: float | None = None) -> ClusterState:
         nodes = tuple(
             Node(NodeId(CLUSTER, host), host != self.machine.node.name or self._is_on(), 64 * GIB, 0, 32)
             for host in HOSTS

@@ -10,11 +10,13 @@ from noout.domain.errors import NooutError
 from noout.domain.maintenance import Maintenance, Observation, Pending
 from noout.run.context import Context, Sighting
 from noout.steps import checks
+from noout.steps.exposure import given_up
 from noout.steps.flights import MOVE_VERBS
 from noout.steps.guest_effects import MOVING_KINDS
 from noout.steps.site import Site
 from noout.steps.step import Sight
 
+AT_EASE_S = 3600.0  # how old a configuration may be that no list says to have changed, while nothing rests on it
 CLOCKS_DIFFER = timedelta(seconds=60)  # a node's clock may be behind ours by so much
 
 
@@ -22,8 +24,11 @@ async def look(ctx: Context, m: Maintenance, sees: frozenset[Sight]) -> Observat
     """Raises what the doors raise: nothing is decided on half a picture (a mute BMC is part of the picture)."""
     site = ctx.site(m.node)
     answered = await ctx.answered(m)  # first of all: it may have to wait for the prober's first answers
-    cluster = await site.hypervisor.observe()
-    ceph = await site.ceph.observe() if site.ceph is not None else None
+    begins, exposed = "crush_host" not in m.facts, given_up(m)
+    # What blocks a run is looked at closely: it may be mended where no list tells.
+    anew = "anew" in sees or begins or exposed or bool(m.blockers) or m.replan_wanted_at is not None
+    cluster = await site.hypervisor.observe(keep_s=None if anew else AT_EASE_S)
+    ceph = await site.ceph.observe() if site.ceph is not None and ("ceph" in sees or begins or exposed) else None
     hardware = await site.bmc.observe(log=False) if "hardware" in sees else None
     seen = Observation(
         ctx.clock.now(), cluster, ceph, hardware, await ctx.silent(m), answered, shell=site.hypervisor.has_shell

@@ -24,7 +24,7 @@ from noout.steps.step import (
     warn_once,
 )
 
-POLL_S = 30.0
+POLL_S, POLL_S_MAX = 30.0, 900.0  # the longer nobody comes, the more seldom it looks; a message wakes it at once
 RELIGHT_S = 120.0  # a BMC that puts it out sooner has its way for that long
 
 
@@ -43,7 +43,8 @@ class Dispatch(Reconciler):
         if (decision := led_on(self.name, m, seen, why)) is not None:
             return decision
         if m.hands_on_by is None:
-            return Hold("hands-on", why, POLL_S)
+            seldom_s = min(POLL_S_MAX, waited_s(m, seen, why) / 20)
+            return Hold("hands-on", why, max(POLL_S, seldom_s))
         return Finished({"hands_on_by": m.hands_on_by})
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:

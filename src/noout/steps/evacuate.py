@@ -44,7 +44,7 @@ WORTH_A_PLAN = frozenset({"target.offline", "target.full", "guest.move-failed"})
 
 class Evacuate(Reconciler):
     name = "evacuate"
-    sees: frozenset[Sight] = frozenset()
+    sees: frozenset[Sight] = frozenset({"ceph"})
 
     def __init__(self, rules: Rules = RULES) -> None:
         self.rules = rules

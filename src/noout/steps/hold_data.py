@@ -32,7 +32,7 @@ MONS_SETTLE_S = 20.0  # a new quorum was measured to take 15 s; the list of its 
 
 class HoldData(Reconciler):
     name = "hold-data"
-    sees: frozenset[Sight] = frozenset({"hardware", "ok-to-stop"})
+    sees: frozenset[Sight] = frozenset({"ceph", "anew", "hardware", "ok-to-stop"})
 
     def __init__(self, rules: Rules = RULES) -> None:
         self.rules = rules

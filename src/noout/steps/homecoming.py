@@ -14,7 +14,7 @@ from noout.steps.whereabouts import away, leftovers
 
 class Homecoming(Reconciler):
     name = "return"
-    sees: frozenset[Sight] = frozenset()
+    sees: frozenset[Sight] = frozenset({"ceph"})
 
     def __init__(self, rules: Rules = RULES) -> None:
         self.rules = rules

@@ -22,7 +22,7 @@ SOAKING = "the repaired node to prove itself before anything relies on it"
 
 class Reintegrate(Reconciler):
     name = "reintegrate"
-    sees: frozenset[Sight] = frozenset({"hardware"})
+    sees: frozenset[Sight] = frozenset({"ceph", "anew", "hardware"})
 
     def __init__(self, soak_s: float = SOAK_S) -> None:
         self.soak_s = soak_s

@@ -38,7 +38,7 @@ FORCE_OFF_S = 600.0  # a decision to cut the power is for now: what holds it up 
 
 class Repair(Reconciler):
     name = "repair"
-    sees: frozenset[Sight] = frozenset({"hardware"})
+    sees: frozenset[Sight] = frozenset({"ceph", "anew", "hardware"})
 
     def __init__(self, rules: Rules = RULES) -> None:
         self.rules = rules

@@ -17,7 +17,8 @@ ATTEMPTS_MAX = 3
 BACKOFF_S = (0.0, 15.0, 60.0)  # before the 2nd, 3rd, later attempt
 UNASKED_S = 60.0  # how long an effect that may never have been asked for is waited for
 
-Sight = Literal["hardware", "ok-to-stop"]
+# "anew": every configuration as it is now; without it, what no list says to have changed may be an hour old.
+Sight = Literal["ceph", "anew", "hardware", "ok-to-stop"]
 
 
 # --- decisions ------------------------------------------------------------------------------------------------

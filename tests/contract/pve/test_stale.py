@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 
 from noout.domain.cluster import GuestStatus
@@ -61,3 +62,20 @@ async def test_a_guest_that_only_the_list_knows_is_unknown_and_in_the_way(site: 
     state = await site.hypervisor.observe()
     assert on(state, 108).status is GuestStatus.UNKNOWN
     assert 108 in {each.id.vmid for each in checks.running_on_node(maintenance(), seen(state))}
+
+
+@virtual
+async def test_a_look_at_ease_asks_anew_only_what_the_lists_say_has_changed(site: LabSite) -> None:
+    await site.hypervisor.observe()
+    await asyncio.sleep(1800)
+    before = len(site.network.requests)
+    await site.hypervisor.observe(keep_s=3600.0)
+    asked = [url for _, url in site.network.requests[before:]]
+    assert len(asked) <= 30 and not any("/config" in url or "/network" in url for url in asked)
+    site.cluster.guests[108].lock = "backup"
+    before = len(site.network.requests)
+    assert on(await site.hypervisor.observe(keep_s=3600.0), 108).lock == "backup"
+    assert [url for _, url in site.network.requests[before:] if url.endswith("/config")], "that guest is read again"
+    before = len(site.network.requests)
+    await site.hypervisor.observe()
+    assert len([url for _, url in site.network.requests[before:] if url.endswith("/config")]) >= 20, "as all are"

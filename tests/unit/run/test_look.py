@@ -10,11 +10,25 @@ import pytest
 from noout.domain.cluster import GuestId, MigrationProgress, NodeId, Task
 from noout.domain.errors import Retryable
 from noout.domain.maintenance import Observation
+from noout.domain.reasons import Blocker
+from noout.run.advance import story
 from noout.run.context import Answer, Context
-from noout.run.look import CLOCKS_DIFFER, look
+from noout.run.look import AT_EASE_S, CLOCKS_DIFFER, look
 from noout.steps import actions
 from noout.steps.site import Site
-from tests.unit.steps.scene import NODE, bmc, cluster, guest, maintenance, move, pending, plan, seen, task
+from tests.unit.steps.scene import (
+    NODE,
+    bmc,
+    cluster,
+    guest,
+    maintenance,
+    move,
+    owning,
+    pending,
+    plan,
+    seen,
+    task,
+)
 
 ASKED = pending(actions.move("evacuate", move(100), guest(100)))
 OURS = maintenance(plan=plan(move(100)), pending=(replace(ASKED, upid="UPID:100"),))
@@ -34,7 +48,7 @@ class World:
     def now(self) -> Any:
         return self.at
 
-    async def observe(self, log: bool = True) -> Any:
+    async def observe(self, log: bool = True, keep_s: float | None = None) -> Any:
         return cluster(guest(100), running_tasks=(task(100),)) if log else bmc()
 
     async def task(self, upid: str) -> Task:
@@ -60,7 +74,7 @@ class World:
 async def looks(world: World, m: Any = OURS) -> list[Observation]:
     context, found = world.context(), []
     for _ in range(len(world.figures)):
-        found.append(await look(context, m, frozenset()))
+        found.append(await look(context, m, frozenset({"ceph", "anew"})))
         world.at += 40 * (seen(cluster(), after_s=1).at - seen(cluster()).at)
     return found
 
@@ -101,7 +115,7 @@ class Afterwards(World):
         super().__init__(sent(10, target=target))
         self.found, self.asked = guest_, 0
 
-    async def observe(self, log: bool = True) -> Any:
+    async def observe(self, log: bool = True, keep_s: float | None = None) -> Any:
         here = {"on": "pve1", "ha": True, "says": "started"} | self.found
         says = here.pop("says")
         there = guest(100, here.pop("on"), **here)
@@ -143,3 +157,49 @@ async def test_a_move_of_has_own_that_came_and_went_unseen_is_looked_up_once_it_
 async def test_nobody_looks_for_a_move_that_is_not_over(guest_: dict[str, Any]) -> None:
     (found,) = await looks(world := Afterwards(**guest_), BY_HA)
     assert (found.progress, world.asked) == ({}, 0)
+
+
+class Whole(World):
+    """Notes how old a configuration may be."""
+
+    def __init__(self) -> None:
+        super().__init__(sent(10))
+        self.kept: list[float | None] = []
+
+    async def observe(self, log: bool = True, keep_s: float | None = None) -> Any:
+        self.kept.append(keep_s)
+        return await super().observe(log)
+
+
+@pytest.mark.parametrize(
+    ("m", "sees", "kept"),
+    [
+        (maintenance(), frozenset(), AT_EASE_S),
+        (maintenance(), frozenset({"anew"}), None),
+        (maintenance(facts={}), frozenset(), None),
+        (maintenance(owned=owning(("osd-stopped", "osd.4"))), frozenset(), None),
+        (
+            maintenance(blockers=(Blocker("guest.iso", "ams1/104", "it holds an ISO", "take it out"),)),
+            frozenset(),
+            None,
+        ),
+        (maintenance(replan_wanted_at=seen(cluster()).at), frozenset(), None),
+    ],
+    ids=[
+        "at ease",
+        "asked for",
+        "its CRUSH host is not known yet",
+        "redundancy is given up",
+        "blocked",
+        "to be planned",
+    ],
+)
+async def test_what_rests_on_a_configuration_reads_it_anew(m: Any, sees: Any, kept: float | None) -> None:
+    world = Whole()
+    await look(world.context(), m, sees)
+    assert world.kept == [kept]
+
+
+def test_what_each_step_must_see() -> None:
+    assert [step.name for step in story(60.0) if "ceph" not in step.sees] == ["dispatch"]
+    assert [step.name for step in story(60.0) if "anew" not in step.sees] == ["evacuate", "dispatch", "return"]

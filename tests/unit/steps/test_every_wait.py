@@ -30,9 +30,26 @@ def calls(*names: str) -> Iterator[tuple[str, ast.Call]]:
     """(where, call) of every call of these names in the rooms."""
     for room in ROOMS:
         for path in sorted((SOURCE / room).glob("**/*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in ast.walk(spelled_out(ast.parse(path.read_text(encoding="utf-8")))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
                     yield f"{room}/{path.name}:{node.lineno}", node
+
+
+def spelled_out(module: ast.Module) -> ast.Module:
+    """The module with its own constants' texts in the place of their names."""
+    known = {
+        each.targets[0].id: each.value
+        for each in module.body
+        if isinstance(each, ast.Assign)
+        and isinstance(each.targets[0], ast.Name)
+        and isinstance(each.value, ast.Constant)
+    }
+
+    class Spell(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return known.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
+
+    return typing.cast(ast.Module, Spell().visit(module))
 
 
 def argument(call: ast.Call, place: int, name: str) -> ast.expr | None:

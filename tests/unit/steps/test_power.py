@@ -71,6 +71,12 @@ def test_an_led_that_went_out_is_lit_again_but_not_at_once() -> None:
     assert isinstance(mute, Hold), "a mute BMC is asked for nothing"
 
 
+@pytest.mark.parametrize(("after_s", "look_s"), [(0, 30), (600, 30), (3600, 180), (30 * 86400, 900)])
+def test_the_longer_nobody_comes_the_more_seldom_it_looks(after_s: float, look_s: float) -> None:
+    decision = DISPATCH.plan(waiting(), dispatched(after_s, bmc(serial="S3", led_on=True)))
+    assert isinstance(decision, Hold) and decision.for_s == look_s
+
+
 def test_an_led_that_cannot_be_lit_stops_nobody() -> None:
     m = waiting(failed={"dispatch/led-on/ams1/pve3": 3})
     decision = DISPATCH.plan(m, dispatched(120, bmc(serial="S3")))

@@ -37,9 +37,9 @@ class PveHypervisor:
         }
         return {path: names for path, names in held.items() if names}
 
-    async def observe(self) -> ClusterState:
+    async def observe(self, *, keep_s: float | None = None) -> ClusterState:
         """Where the entry point turns out to be cut off from the cluster, another one is looked for."""
-        state = await self._observer.observe()
+        state = await self._observer.observe(keep_s)
         if not state.quorate and await self._client.find_quorum():
             state = await self._observer.observe()
         return state

@@ -34,6 +34,7 @@ from noout.domain.errors import Broken, Refused, Retryable
 
 T = TypeVar("T")
 AT_ONCE = 8  # requests in flight
+AT_ONCE_AT_EASE = 2  # ... where nobody waits for the answer: each is a connection of its own
 LISTS_AGAIN = 2  # how often nodes are listed again when guests moved between two lists
 
 
@@ -77,9 +78,10 @@ class Observer:
         self.keep_s = keep_s
         self._kept: dict[tuple[str, ...], _Kept] = {}
 
-    async def observe(self) -> ClusterState:
-        gate = asyncio.Semaphore(AT_ONCE)
-        get = _Getter(self.client, gate)
+    async def observe(self, keep_s: float | None = None) -> ClusterState:
+        """``keep_s``: for this look alone, in place of the usual one. Then nothing hurries either."""
+        gate = asyncio.Semaphore(AT_ONCE if keep_s is None else AT_ONCE_AT_EASE)
+        get = _Getter(self.client, gate, self.keep_s if keep_s is None else keep_s)
         version, cluster_status, listed, resources, current, manager, wishes, rules, options = await _all(
             get("/version"),
             get("/cluster/status"),
@@ -146,7 +148,7 @@ class Observer:
             uptime_s = parse.whole(listed.get(name, {}).get("uptime"))
             booted = round((self.client.clock.now().timestamp() - uptime_s) / 120)
             try:
-                own: _NodeFacts = await self._keep(("node", name), booted, lambda: of(name))
+                own: _NodeFacts = await self._keep(get, ("node", name), booted, lambda: of(name))
             except Retryable:  # online for corosync, deaf for the API
                 return _NodeFacts()
             return own
@@ -192,7 +194,7 @@ class Observer:
             except Refused:
                 return ()
 
-        found: tuple[tuple[str, str], ...] = await self._keep(("vnets",), None, read)
+        found: tuple[tuple[str, str], ...] = await self._keep(get, ("vnets",), None, read)
         return found
 
     async def _replicas(self, get: _Getter, storages: Iterable[Storage]) -> Mapping[int, tuple[Replica, ...]]:
@@ -215,7 +217,7 @@ class Observer:
             votes = parse.votes(members)
             return votes, parse.qdevice_votes(device, len(votes)), parse.corosync_addresses(members)
 
-        found: tuple[dict[str, int], int, frozenset[str]] = await self._keep(("votes",), tuple(online), read)
+        found: tuple[dict[str, int], int, frozenset[str]] = await self._keep(get, ("votes",), tuple(online), read)
         return found
 
     async def _tasks(self, get: _Getter, online: Sequence[str]) -> Any:
@@ -314,7 +316,7 @@ class Observer:
             return await look_closer(get, path, kind, found, shared)
 
         try:
-            config: Config = await self._keep(("config", str(vmid)), mark, read)
+            config: Config = await self._keep(get, ("config", str(vmid)), mark, read)
         except Gone:
             return None
         return config
@@ -372,10 +374,10 @@ class Observer:
 
     # --- keeping -----------------------------------------------------------------------------------------
 
-    async def _keep(self, key: tuple[str, ...], mark: object, read: Any) -> Any:
+    async def _keep(self, get: _Getter, key: tuple[str, ...], mark: object, read: Any) -> Any:
         now = self.client.clock.now()
         kept = self._kept.get(key)
-        if kept is not None and kept.mark == mark and 0 <= (now - kept.at).total_seconds() < self.keep_s:
+        if kept is not None and kept.mark == mark and 0 <= (now - kept.at).total_seconds() < get.keep_s:
             return kept.data
         data = await read()
         self._kept[key] = _Kept(now, mark, data)
@@ -383,9 +385,10 @@ class Observer:
 
 
 class _Getter:
-    """Reads with at most so many requests in flight."""
+    """Reads with at most so many requests in flight. ``keep_s``: how long what was read before is good."""
 
-    def __init__(self, client: PveClient, gate: asyncio.Semaphore) -> None:
+    def __init__(self, client: PveClient, gate: asyncio.Semaphore, keep_s: float) -> None:
+        self.keep_s = keep_s
         self._client = client
         self._gate = gate
 
