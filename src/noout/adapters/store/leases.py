@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 import socket
+import threading
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -67,31 +68,36 @@ class SqlLeases:
         self._tokens: dict[str, int] = {}  # of what is held here
         self._certain_until = 0.0  # by this machine's uptime
         self._mute = False
-        self._asking = asyncio.Lock()  # what a word says is held, and what is taken meanwhile, must not cross
+        self._asking = threading.Lock()  # what a word says is held, and what is taken meanwhile, must not cross
+        self._over = threading.Event()
 
     # --- taking part ----------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def joined(self, *, serves: bool) -> AsyncIterator[None]:
-        """Raises what the store raises when the first word does not reach it."""
+        """Raises what the store raises when the first word does not reach it.
+
+        The words are said from a thread of their own: a plan for a large cluster may keep the event loop for seconds.
+        """
         self._serves = serves
-        await self._beat()
-        beating = asyncio.create_task(self._go_on_beating())
+        self._over.clear()
+        await self._store.do(self._say_alive)  # which makes the tables where there are none
+        await asyncio.to_thread(self._beat)
+        beating = threading.Thread(target=self._go_on_beating, name="noout-alive", daemon=True)
+        beating.start()
         try:
             yield
         finally:
-            beating.cancel()
-            with suppress(asyncio.CancelledError):
-                await beating
+            self._over.set()
+            await asyncio.to_thread(beating.join)
             self._certain_until = 0.0
             with suppress(NooutError):  # then they run out
                 await self._store.do(self._leave)
 
-    async def _go_on_beating(self) -> None:
-        while True:
-            await asyncio.sleep(self._lasts_s / BEATS)
+    def _go_on_beating(self) -> None:
+        while not self._over.wait(self._lasts_s / BEATS):
             try:
-                await self._beat()
+                self._beat()
             except NooutError as error:
                 if not self._mute:
                     log.warning("nothing new is begun here until the store answers again: %s", error)
@@ -101,10 +107,10 @@ class SqlLeases:
                     log.warning("the store answers again")
                 self._mute = False
 
-    async def _beat(self) -> None:
-        async with self._asking:
+    def _beat(self) -> None:
+        with self._asking:
             said_at = uptime_s()
-            self._tokens = await self._store.do(self._say_alive)
+            self._tokens = self._store.do_here(self._say_alive)
             self._certain_until = said_at + self._lasts_s
 
     def _say_alive(self, connection: Connection) -> dict[str, int]:
@@ -131,15 +137,14 @@ class SqlLeases:
         wanted = [name for name in names if not self.holds(name)]
         if wanted and uptime_s() < self._certain_until:
             for name in sorted(await self._store.do(lambda connection: _free(connection, wanted))):
-                await self._take(name)
+                await asyncio.to_thread(self._take, name)
         return frozenset(name for name in names if self.holds(name))
 
-    async def _take(self, name: str) -> None:
-        async with self._asking:
-            with suppress(IntegrityError):  # another process made it at this moment
-                token = await self._store.do(lambda connection: _taken(connection, name, self.holder))
-                if token is not None:
-                    self._tokens[name] = token
+    def _take(self, name: str) -> None:
+        with self._asking, suppress(IntegrityError):  # another process made it at this moment
+            token = self._store.do_here(lambda connection: _taken(connection, name, self.holder))
+            if token is not None:
+                self._tokens[name] = token
 
     async def served(self) -> bool:
         def work(connection: Connection) -> bool:

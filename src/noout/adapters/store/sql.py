@@ -105,13 +105,14 @@ class SqlStore:
         return await self._transact(still, {"isolation_level": "REPEATABLE READ"} if fixed else {})
 
     async def _transact(self, work: Callable[[Connection], T], options: Mapping[str, Any] | None = None) -> T:
-        def transaction() -> T:
-            engine = self._engine.execution_options(**options) if options else self._engine
+        return await asyncio.to_thread(self.do_here, work, options)
+
+    def do_here(self, work: Callable[[Connection], T], options: Mapping[str, Any] | None = None) -> T:
+        """Run ``work`` in one transaction in this thread, which is not the event loop's; the tables must be there."""
+        engine = self._engine.execution_options(**options) if options else self._engine
+        try:
             with engine.begin() as connection:
                 return work(connection)
-
-        try:
-            return await asyncio.to_thread(transaction)
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
