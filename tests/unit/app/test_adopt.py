@@ -24,6 +24,7 @@ NOTHING: frozenset[tuple[str, str]] = frozenset()
 NOTE = Note("ams1-pve3-1", 12, "ab" * 32, "repair", "operator:anna", "fan 2 stops", "https://noout.example.net")
 
 
+@pytest.mark.slow
 def test_a_lost_database_leaves_what_the_cluster_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         lab, first, _, mid = await begun()

@@ -117,6 +117,7 @@ def test_it_is_found_out_at_the_start_and_nothing_is_opened_beside_it(monkeypatc
     run_virtual(main())
 
 
+@pytest.mark.slow
 def test_a_cluster_that_does_not_answer_at_the_start_is_left_to_its_runs() -> None:
     async def main() -> None:
         lab, _, store, mid = await begun()
@@ -135,6 +136,7 @@ def test_a_cluster_that_does_not_answer_at_the_start_is_left_to_its_runs() -> No
     run_virtual(main())
 
 
+@pytest.mark.slow
 def test_what_the_cluster_says_otherwise_is_told_of_each_open_maintenance() -> None:
     async def main() -> None:
         lab, first, store, mid = await begun()
