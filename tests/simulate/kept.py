@@ -85,16 +85,25 @@ class Kept:
 
         ``question``: a path, or a command; ``bmc``: of which node, if one is asked.
         """
-        faults = self.cluster.wire_faults
-        if self.off:
-            return None
-        if faults and question[0] == "/" and any(re.search(each.pattern, f"GET {_short(question)}") for each in faults):
-            return None
         known = self._kinds.get(question)
         if known is None:
             known = self._kinds[question] = _kinds(question)
         kinds, about = known
-        return self._stamp(kinds, about or bmc) if kinds else None
+        if self.off or not kinds or (question[0] == "/" and self._meddled_with(question)):
+            return None
+        return self._stamp(kinds, about or bmc)
+
+    def _meddled_with(self, path: str) -> bool:
+        """Whether a fault of the wire may change this answer."""
+        return any(re.search(each.pattern, f"GET {_short(path)}") for each in self.cluster.wire_faults)
+
+    def _api_meddled_with(self) -> bool:
+        """Whether one may change what is seen of the cluster: any of the answers that it is seen from."""
+        if not self.cluster.wire_faults:
+            return False
+        return any(
+            kinds and path.startswith(API) and self._meddled_with(path) for path, (kinds, _) in self._kinds.items()
+        )
 
     def _stamp(self, kinds: tuple[str, ...], node: str = "") -> tuple[object, ...]:
         laws = self.laws
@@ -111,7 +120,8 @@ class Kept:
     ) -> T:  # fmt: skip
         """What ``real`` sees, or saw when all was as it is now. ``own``: what the one who looks knows already; None
         when it has grown too old."""
-        if self.off or self.cluster.wire_faults:
+        api = kinds is HYPERVISOR
+        if self.off or (api and self._api_meddled_with()):
             return await real()
         began, stamp, known = now(), self._stamp(kinds, node), own()
         held: Any = self.held((kinds, node), (stamp, known)) if known is not None else None
@@ -119,7 +129,7 @@ class Kept:
             return replace(held, at=began)  # type: ignore[no-any-return]
         seen: Any = await real()
         # What took its time (a command that hangs, a second try) takes it every time.
-        if now() == began and not self.cluster.wire_faults and self._stamp(kinds, node) == stamp:
+        if now() == began and not (api and self._api_meddled_with()) and self._stamp(kinds, node) == stamp:
             self.answers[kinds, node] = ((stamp, own()), seen)
         return seen  # type: ignore[no-any-return]
 
@@ -131,6 +141,7 @@ class Kept:
 
 
 T = TypeVar("T")
+API = "/api2/json"
 HYPERVISOR = ("up", "nodes", "guests", "ha", "wishes", "published", "tasks", "options")
 CEPH = ("mons", "mgrs", "osds", "pgs", "mds")
 
@@ -144,7 +155,7 @@ def _kinds(question: str) -> tuple[tuple[str, ...], str]:
 
 
 def _short(path: str) -> str:
-    return path.removeprefix("/api2/json")
+    return path.removeprefix(API)
 
 
 def _all(records: Iterable[object]) -> list[dict[str, Any]]:

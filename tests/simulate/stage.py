@@ -26,7 +26,8 @@ from tests.simulate.strikes import FAMILY, Strike, strikes
 from tests.simulate.troubles import TROUBLES, End
 from tests.support.labsite import lab_site
 
-LOOK_S = 4.0
+LOOK_S = 8.0  # between two looks at the world; it is looked at after each event, too
+PERSON_S = 10.0  # ... of a person at the state of the run
 GIVE_UP_S = 2400.0  # afterwards the operator aborts
 END_S = 2 * 3600.0
 RESTART_S = 5.0
@@ -210,7 +211,7 @@ class Stage:
         sim, rng = self.sim, Random(f"technician {self.family}")
         manner = rng.choice(("prompt",) * 8 + ("late", "twice", "wrong-server", "never", "stays-away"))
         self.told.troubles[f"technician-{manner}"] += 1
-        await sim.until(lambda m: m.work_order is not None and m.needs == "technician", 5.0)
+        await sim.until(lambda m: m.work_order is not None and m.needs == "technician", PERSON_S)
         await asyncio.sleep({"late": 900.0}.get(manner, 20.0))
         if manner == "never":
             return
@@ -222,7 +223,7 @@ class Stage:
             await asyncio.sleep(20)
         for _ in range(2 if manner == "twice" else 1):
             await sim.say(MessageKind.HANDS_ON, "technician:ruben", serial=serial)
-        m = await sim.until(lambda m: m.node_off_at is not None or not m.open, 5.0)
+        m = await sim.until(lambda m: m.node_off_at is not None or not m.open, PERSON_S)
         if manner == "stays-away" or m.work_order is None:
             return
         for check in m.work_order.checks:

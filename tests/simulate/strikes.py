@@ -23,6 +23,24 @@ VERBS = (
 )  # fmt: skip
 # What must go wrong first, and during which action, for an action to be needed at all.
 LEADS_TO = {"cancel": ("migration-never-ends", "migrate"), "force-off": ("node-hangs", "shutdown-node")}
+# Troubles that leave something behind, and the last moment at which they can begin, where an action comes after it.
+BEGINS_AT = {
+    ("operator-clears-our-flag", verb): "unset-noup" for verb in ("uncordon", "led-off", "onboot-back", "start-guest")
+}
+# Seconds after the action was asked for, where before them there is nothing to strike.
+MOMENT_S = {
+    ("operator-clears-our-flag", "set-noout"): 0.5,
+    ("target-dies", "migrate"): 3.0,
+    ("target-dies", "ha-migrate"): 20.0,
+}
+_BEFORE_THE_HOLD = ("migrate", "ha-migrate", "cancel", "shutdown-guest", "onboot-off", "cordon", "led-on", "fail-mgr")
+# What cannot befall an action, whatever one does, and why.
+IMPOSSIBLE: dict[tuple[str, str], str] = {
+    **{("operator-clears-our-flag", verb): "none of ours is set then" for verb in _BEFORE_THE_HOLD},
+    **{("the-node-dies", verb): "it is down already" for verb in ("force-off", "power-on")},
+    **{("target-dies", verb): "no guest is on its way to another node then"
+       for verb in VERBS[VERBS.index("fail-mgr"):]},
+}  # fmt: skip
 FAMILY = 1 + len(VERBS)  # histories that begin alike: one that nothing befalls, and one for each kind of action
 STEP = 11  # neighbours in a family differ in both halves of the pair
 
@@ -45,7 +63,8 @@ class Strike:
 
 
 def pairs() -> list[tuple[str, str]]:
-    return [(name, verb) for name in sorted(TROUBLES) for verb in VERBS]
+    """All that can be."""
+    return [(name, verb) for name in sorted(TROUBLES) for verb in VERBS if (name, verb) not in IMPOSSIBLE]
 
 
 def aim(seed: int) -> tuple[str, str] | None:
@@ -53,8 +72,10 @@ def aim(seed: int) -> tuple[str, str] | None:
     family, place = divmod(seed, FAMILY)
     if place == 0:
         return None
-    names = sorted(TROUBLES)
-    return names[(family + STEP * place) % len(names)], VERBS[place - 1]
+    names, turn = sorted(TROUBLES), family + STEP * place
+    while (names[turn % len(names)], VERBS[place - 1]) in IMPOSSIBLE:
+        turn += 1
+    return names[turn % len(names)], VERBS[place - 1]
 
 
 def strikes(seed: int) -> list[Strike]:
@@ -65,7 +86,9 @@ def strikes(seed: int) -> list[Strike]:
         return []
     name, verb = pair
     nth = rng.choice((1, 1, 1, 2, 3)) if verb in ("migrate", "ha-migrate", "stop-osd", "start-osd") else 1
-    chosen = [Strike(name, verb, nth, rng.choice((0.0, 0.0, 0.0, 1.0)), _lasts(rng), aimed=True)]
+    lasts_s = 900.0 if pair in BEGINS_AT else _lasts(rng)
+    delay_s = rng.choice((0.0, 0.0, 0.0, 1.0)) if pair not in MOMENT_S else MOMENT_S[pair]
+    chosen = [Strike(name, BEGINS_AT.get(pair, verb), nth, delay_s, lasts_s, aimed=True)]
     if verb in LEADS_TO:
         chosen.append(Strike(*LEADS_TO[verb], lasts_s=900.0))
     return chosen + [_later(rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
@@ -109,8 +132,13 @@ class Coverage:
             "actions: " + _counts(self.actions),
             f"pairs of trouble and action: {len(every) - len(unseen)} of {len(every)} seen, the rarest "
             f"{min((self.pairs[each] for each in every if self.pairs[each]), default=0)} times; "
-            f"{len(impossible)} cannot happen (tried {sum(self.missed[each] for each in impossible)} times)",
+            f"{len(impossible)} were tried, and not possible at that moment "
+            f"({sum(self.missed[each] for each in impossible)} times)",
         ]
+        why: dict[tuple[str, str], list[str]] = {}
+        for (name, verb), reason in IMPOSSIBLE.items():
+            why.setdefault((name, reason), []).append(verb)
+        lines += [f"  {name} cannot be during {', '.join(verbs)}: {reason}" for (name, reason), verbs in why.items()]
         by_name: dict[str, list[str]] = {}
         for name, verb in unseen:
             by_name.setdefault(name, []).append(verb + ("" if (name, verb) in impossible else " (not tried)"))
