@@ -22,7 +22,7 @@ VERBS = (
     "start-mon", "unset-noup", "start-osd", "unset-noout", "uncordon", "onboot-back", "start-guest", "led-off",
 )  # fmt: skip
 # What must go wrong first, and during which action, for an action to be needed at all.
-LEADS_TO = {"cancel": ("migration-never-ends", "migrate"), "force-off": ("node-hangs", "shutdown-node")}
+LEADS_TO = {"cancel": ("migration-stalls", "ha-migrate"), "force-off": ("node-hangs", "shutdown-node")}
 # Troubles that leave something behind, and the last moment at which they can begin, where an action comes after it.
 BEGINS_AT = {
     ("operator-clears-our-flag", verb): "unset-noup" for verb in ("uncordon", "led-off", "onboot-back", "start-guest")

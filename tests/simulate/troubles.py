@@ -119,7 +119,9 @@ def ceph_command_fails(stage: Stage, rng: Random) -> End | None:
 
 def _migration(stage: Stage, rng: Random, kind: str) -> End | None:
     here = [guest for guest in _guests(stage, here=True) if guest.type == "qemu" and guest.status == "running"]
-    chosen = here or [guest for guest in _guests(stage) if guest.type == "qemu" and guest.status == "running"]
+    asked = {key.rpartition("/")[2] for key, verb in stage.verbs.items() if verb in ("migrate", "ha-migrate")}
+    going = [guest for guest in here if str(guest.vmid) in asked] if rng.random() < 0.7 else []
+    chosen = going or here or [guest for guest in _guests(stage) if guest.type == "qemu" and guest.status == "running"]
     if not chosen:
         return None
     return _fault(stage, "migration", vmid=rng.choice(chosen).vmid, kind=kind, times=rng.choice((1, 2, 5)))
