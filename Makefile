@@ -16,7 +16,7 @@ help:
 	@echo "make bench-engine  what a durable step, a waiting maintenance and an evacuation cost (half an hour; BENCH=--quick)"
 	@echo "make bench-plan  how good plans are, on clusters that can be emptied, beside others' (a quarter of an hour)"
 	@echo "make bench-poller  how many BMCs one core can watch (ten minutes on an idle machine; BENCH=--bmcs=200)"
-	@echo "make bench-watch  how soon faulty fans are found, and how often healthy ones suspected (half an hour; BENCH=--quick)"
+	@echo "make bench-watch  how soon faulty fans are found, and how often healthy ones suspected (an hour and a half; BENCH=--quick)"
 	@echo "make bench-witness  what the witness finds, misses and makes up, with real servers (a quarter of an hour; BENCH=--quick)"
 	@echo "make lint     ruff and mypy --strict"
 	@echo "make clean    remove .venv and caches"
