@@ -29,7 +29,7 @@ from noout.steps.guest_effects import has_moved, has_moved_by_ha
 from noout.steps.hold_data import HoldData
 from noout.steps.homecoming import Homecoming
 from noout.steps.repair import Repair
-from noout.steps.step import Act, Back, Blocked, NotYet, Verified
+from noout.steps.step import Act, Back, Blocked, Note, NotYet, Verified
 from noout.tell.report import make_report
 from noout.watch.policy import propose
 from noout.watch.verdict import judge
@@ -162,7 +162,8 @@ def test_flags_of_others_are_left_alone() -> None:
     foreign = ceph(host_flags={"pve3": frozenset({"noout"})})
     decision = HOLD.plan(m, seen(cluster(guest(100, "pve1")), foreign))
     assert not asks(decision) & {"set-noout", "unset-noout"}
-    assert release_data("reintegrate", m, seen(cluster(), foreign)) is None
+    left = release_data("reintegrate", m, seen(cluster(), foreign))
+    assert isinstance(left, Note) and left.value["code"] == "ceph.foreign-noout"
     ours = maintenance(plan=plan(), owned=owning(("noout", "pve3")))
     both = ceph(host_flags={"pve3": frozenset({"noout"}), "pve4": frozenset({"noout"})})
     released = release_data("reintegrate", ours, seen(cluster(), both))
