@@ -24,6 +24,7 @@ from pathlib import Path
 from benchmarks.watch.intervals import share
 from benchmarks.witness.asking import Site, Trial, Watched, busy, false_interruptions, site, trials, watch
 from benchmarks.witness.virtual import HOURS, Told, judged
+from noout.cli.options import SWITCH_S
 
 MARK = ("<!-- tables of make bench-witness -->", "<!-- end of the tables -->")
 CALM, MOVING = 2000, 50
@@ -79,7 +80,8 @@ def run(asked: argparse.Namespace) -> tuple[str, bool]:
     """The tables, and whether every figure that is promised was kept."""
     with site(CALM, MOVING) as found:
         calm_only = Site(found.process, found.calm, [])
-        gc.freeze()  # as every command of noout begins
+        gc.freeze()  # as every command of noout begins that lasts
+        sys.setswitchinterval(SWITCH_S)
         alone, _ = asyncio.run(observed(calm_only, asked.seconds, None))
         moving, kept = asyncio.run(observed(found, asked.seconds, SILENCE_S))
         made, besides = trials(found, moving, kept)

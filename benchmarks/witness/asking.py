@@ -24,6 +24,7 @@ from noout.witness.packing import pack, unpack
 CALM_EVERY_S, MOVING_EVERY_S = 1.0, 0.1
 SLICE_S = 5.0
 ROUNDED_S = 0.002  # a question's time is kept to the millisecond, both of them
+TRAVEL_S = 0.008  # what a question may need to reach the server: silence may begin while one is under way
 
 
 @dataclass
@@ -135,10 +136,10 @@ class Trial:
 
     @property
     def within_one_sample(self) -> bool:
-        """Both ends: from the last good answer to the silence, and from its end to the next one."""
+        """Both ends: from the last good question to the silence, and from its end to the next good one."""
         if self.told is None or self.told.next_good is None:
             return False
-        slack = timedelta(seconds=self.told.resolution_s + ROUNDED_S)
+        slack = timedelta(seconds=self.told.resolution_s + ROUNDED_S + TRAVEL_S)
         return abs(self.told.last_good - self.since) <= slack and abs(self.told.next_good - self.until) <= slack
 
     @property
@@ -170,9 +171,12 @@ def false_interruptions(found: Site, seen: Watched) -> list[tuple[str, Interrupt
 
 @contextlib.contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """So many processes that compute, on every core."""
+    """So many processes that compute, as many on each core, whichever this process may use."""
+    cores = range(os.cpu_count() or 1)
     others = [subprocess.Popen([sys.executable, "-c", "while True: sum(range(10000))"]) for _ in range(processes)]
     try:
+        for number, each in enumerate(others):
+            os.sched_setaffinity(each.pid, {cores[number % len(cores)]})
         yield
     finally:
         for each in others:

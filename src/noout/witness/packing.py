@@ -11,7 +11,6 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 
 from noout.domain.cluster import GuestId
 from noout.domain.impact import Sample
@@ -48,20 +47,26 @@ def unpack(packed: bytes) -> Iterator[Sample]:
 
 
 def _put_track(out: bytearray, samples: Sequence[Sample]) -> None:
-    lags_us = [round(sample.lag_s * US) for sample in samples]
-    exact = all(lag_us >= 0 and lag_us / US == each.lag_s for lag_us, each in zip(lags_us, samples, strict=True))
+    lags_s = [sample.lag_s for sample in samples]
+    lags_us = [round(lag_s * US) for lag_s in lags_s]
+    exact = min(lags_us) >= 0 and [lag_us / US for lag_us in lags_us] == lags_s
     how = _RAW if not exact else _MICRO if any(lag_us % MS_US for lag_us in lags_us) else _MS
     _put(out, len(samples))
     _put(out, how)
     if how == _RAW:
-        out += struct.pack(f"<{len(samples)}d", *(sample.lag_s for sample in samples))
+        out += struct.pack(f"<{len(samples)}d", *lags_s)
         lags_us = [0] * len(samples)
     else:
+        unit = MS_US if how == _MS else 1
         for lag_us in lags_us:
-            _put(out, lag_us // MS_US if how == _MS else lag_us)
-    due = [(each.at - _EPOCH) // _MICROSECOND - lag_us for each, lag_us in zip(samples, lags_us, strict=True)]
-    steps = [later - earlier for earlier, later in zip([0, *due], due, strict=False)]
-    _put_runs(out, [(step << 1) ^ (step >> 127) for step in steps])  # signs to the lowest bit: small stays small
+            _put(out, lag_us // unit)
+    steps, before = [], 0
+    for sample, lag_us in zip(samples, lags_us, strict=True):
+        due = (sample.at - _EPOCH) // _MICROSECOND - lag_us
+        step = due - before
+        steps.append((step << 1) ^ (step >> 127))  # signs to the lowest bit: small stays small
+        before = due
+    _put_runs(out, steps)
     _put_runs(out, [int(sample.ok) for sample in samples])
 
 
@@ -95,9 +100,15 @@ def _put_text(out: bytearray, text: str) -> None:
 
 
 def _put_runs(out: bytearray, numbers: Sequence[int]) -> None:
-    for number, same in groupby(numbers):
-        _put(out, number)
-        _put(out, sum(1 for _ in same))
+    same, times = numbers[0], 0
+    for number in numbers:
+        if number != same:
+            _put(out, same)
+            _put(out, times)
+            same, times = number, 0
+        times += 1
+    _put(out, same)
+    _put(out, times)
 
 
 class _Reader:

@@ -48,13 +48,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class _Asked:
     """One question under way."""
 
-    __slots__ = ("at_us", "cancel", "due_us", "late_s", "place", "round", "settled", "since")
+    __slots__ = ("at_us", "cancel", "lag_us", "late_s", "place", "round", "settled", "since")
 
     def __init__(self, round_: _Round, place: _Place, due_us: int, at_us: int, since: float, late_s: float) -> None:
-        self.round, self.place, self.due_us, self.at_us = round_, place, due_us, at_us
+        self.round, self.place, self.at_us, self.lag_us = round_, place, at_us, at_us - due_us
         self.since, self.late_s = since, late_s  # of the event loop; how late it had been in all
         self.cancel: Cancel = nothing
         self.settled = False
+
+    def sent(self, network_s: float) -> None:
+        """The request leaves only now. All but ``network_s`` of the time since was this process's own, in which the
+        service was not asked: that moves the time of the question, and makes its answer no less certain."""
+        own_s = asyncio.get_running_loop().time() - self.since - network_s
+        self.at_us += max(0, math.ceil(own_s * US / MS_US)) * MS_US
 
     def settle(self, verdict: bool | None) -> None:
         if not self.settled:
@@ -153,7 +159,7 @@ class DirectProber:
     def ask(self, asked: _Asked) -> Cancel:
         question, loop = asked.place.known.question, asyncio.get_running_loop()
         if question.ask in (Ask.TCP, Ask.HTTP):
-            return Dial(loop, question, asked.settle, self.agent).start()
+            return Dial(loop, question, asked.settle, self.agent, sent=asked.sent).start()
         if question.ask is Ask.HELD:
             self.kept.ask(asked.place.known.service.guest, question, asked.settle)
             return nothing
@@ -276,24 +282,33 @@ class _Round:
         asked.settled = True
         self.mine.discard(asked)
         place, known = asked.place, asked.place.known
-        lag_us = asked.at_us - asked.due_us
-        late_s = self.prober.beat.late_s() - asked.late_s  # while it waited for the answer
+        at_us, lag_us = asked.at_us, asked.lag_us
+        late_s = max(0.0, self.prober.beat.late_s() - asked.late_s)  # while it waited for the answer
+        raw_s = asyncio.get_running_loop().time() - asked.since
+        took_s = max(0.0, raw_s - late_s)  # without its own waiting
+        patience_s = place.patience_s(self.prober.timeout_s)
+        slow = took_s > patience_s
+        now_us = -(-_us(self.prober.clock.now()) // MS_US) * MS_US
         answered_us: int | None = None
-        if verdict and not known.question.held:
-            took_s = max(0.0, asyncio.get_running_loop().time() - asked.since - late_s)
-            verdict = took_s <= place.patience_s(self.prober.timeout_s)
-            if not verdict:  # too late to be good, and yet the service is back from here on
-                answered_us = -(-_us(self.prober.clock.now()) // MS_US) * MS_US
-            known.learn(took_s)
-        waited_us = max(0, math.ceil(late_s * US / MS_US) * MS_US)
-        if verdict is False and not known.question.held:
-            lag_us = max(lag_us, waited_us)
+        if not known.question.held:
+            if verdict:
+                known.learn(took_s)
+                verdict = not slow
+                half_s = place.every_us / US / 2
+                if slow:  # too late to be good; and yet the service is there from here on
+                    answered_us = now_us
+                elif took_s > half_s:  # good, and sure only of when it came: so far a silence may reach
+                    at_us, lag_us = now_us, max(lag_us, math.ceil(late_s * US / MS_US) * MS_US)
+                elif raw_s > half_s:
+                    verdict = None  # it came, and this process did not see when
+            if verdict is False and not slow:  # a slow one is too long still with that taken off: no excuse
+                lag_us = max(lag_us, math.ceil(late_s * US / MS_US) * MS_US)
         if verdict is not None:
-            at = _EPOCH + timedelta(microseconds=asked.at_us)
+            at = _EPOCH + timedelta(microseconds=at_us)
             self.samples.append(Sample(known.service.guest, at, verdict, lag_us / US, held=known.question.held))
         if answered_us is not None:
             back = _EPOCH + timedelta(microseconds=answered_us)
-            self.samples.append(Sample(known.service.guest, back, True, waited_us / US))
+            self.samples.append(Sample(known.service.guest, back, True, late_s))  # it may have come so much earlier
         if not self.asking and not self.mine:
             self.all_in.set()
 
