@@ -4,6 +4,7 @@ python -m tests.simulate                  # until stopped; two processes
 python -m tests.simulate --seconds 60     # for a minute
 python -m tests.simulate --seed 4711      # that one, with its log
 python -m tests.simulate --count 300 --until-broken   # until a promise is broken; says how many it took
+python -m tests.simulate --histories 100000 --counts FILE   # so many in all; begun again, it goes on where it was
 python -m tests.simulate --compare 40     # each alone, and with nothing kept: are they the same?
 """
 
@@ -17,12 +18,13 @@ import multiprocessing
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.simulate.family import alone, histories
 from tests.simulate.stage import Told
-from tests.simulate.strikes import FAMILY, Coverage
+from tests.simulate.strikes import FAMILY
+from tests.simulate.tally import Tally
 
 tell = print
 TELL_EVERY_S = 10.0
@@ -33,14 +35,23 @@ def _worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()
     gc.freeze()
+    gc.disable()  # in a child it would touch, and so copy, all of the memory that the child has from its parent
+
+
+def _family(number: int) -> list[Told]:
+    told = histories(number)
+    gc.collect()
+    return told
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulate", description=__doc__)
     parser.add_argument("--seed", type=int, help="replay this history, and show its log")
     parser.add_argument("--compare", type=int, metavar="N", help="play N also alone, and with nothing kept")
-    parser.add_argument("--first", type=int, default=1, help="first seed")
-    parser.add_argument("--count", type=int, default=10**9)
+    parser.add_argument("--first", type=int, help="first seed (1, or the one after the last in FILE)")
+    parser.add_argument("--count", type=int, default=10**9, help="stop after so many more")
+    parser.add_argument("--histories", type=int, default=10**9, help="stop when there are so many, with those in FILE")
+    parser.add_argument("--counts", type=Path, metavar="FILE", help="add up there what was seen, run after run")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--until-broken", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
@@ -48,7 +59,7 @@ def main() -> int:
     if given.seed is not None:
         return _replay(given.seed)
     if given.compare is not None:
-        return _compare(given.first, given.compare)
+        return _compare(given.first or 1, given.compare)
     return _play(given)
 
 
@@ -79,33 +90,33 @@ def _in_order(first: int) -> Iterator[Told]:
 
 
 def _play(given: argparse.Namespace) -> int:
-    began = time.monotonic()
-    told_at = began
-    seen = Coverage(Counter(), Counter(), Counter(), Counter())
-    outcomes: Counter[str] = Counter()
-    broken = 0
-    count = 0
-    with multiprocessing.Pool(given.jobs, initializer=_worker) as pool, contextlib.suppress(KeyboardInterrupt):
-        for told in itertools.chain.from_iterable(pool.imap(histories, itertools.count(given.first // FAMILY))):
-            if told.seed < given.first:
+    so_far = Tally.read(given.counts) if given.counts else Tally()
+    first = given.first if given.first is not None else so_far.next_seed
+    began = told_at = time.monotonic()
+    before, took_before = so_far.histories, so_far.took_s
+    pool = multiprocessing.Pool(given.jobs, _worker, maxtasksperchild=100)
+    with pool, contextlib.suppress(KeyboardInterrupt):
+        for told in itertools.chain.from_iterable(pool.imap(_family, itertools.count(first // FAMILY))):
+            if told.seed < first:
                 continue
-            count += 1
-            seen.add(told)
-            outcomes[told.outcome] += 1
+            so_far.add(told)
             for each in told.broken:
-                broken += 1
                 tell(f"seed {told.seed}: {each}  [{told.outcome}; {', '.join(sorted(told.troubles))}]", flush=True)
             now = time.monotonic()
+            so_far.took_s = took_before + now - began
+            new = so_far.histories - before
             if now - told_at > TELL_EVERY_S:
                 told_at = now
-                tell(f"{count} histories, {count / (now - began):.1f} a second, {broken} promises broken", flush=True)
-            if now - began > given.seconds or count >= given.count or (given.until_broken and broken):
+                tell(so_far.line(new / (now - began)), flush=True)
+                so_far.write(given.counts)
+            if now - began > given.seconds or new >= given.count or so_far.histories >= given.histories:
                 break
-    took = time.monotonic() - began
-    tell(f"{count} histories, {count / took:.1f} a second, {broken} promises broken")
-    tell("outcomes: " + ", ".join(f"{name} {n}" for name, n in outcomes.most_common()))
-    tell("\n".join(seen.lines()))
-    return bool(broken)
+            if given.until_broken and told.broken:
+                break
+    so_far.write(given.counts)
+    tell(so_far.line((so_far.histories - before) / (time.monotonic() - began)))
+    tell("\n".join(so_far.lines()))
+    return bool(so_far.broken)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tests.simulate.kept import Answers
 from tests.simulate.playing import history, play
 from tests.simulate.stage import Stage, Told
 from tests.simulate.strikes import FAMILY
@@ -75,8 +76,11 @@ def histories(family: int, seeds: Iterable[int] | None = None) -> list[Told]:
     first = family * FAMILY
     wanted = range(first, first + FAMILY) if seeds is None else list(seeds)
     parting = Parting()
+    answers = Answers()
     try:
-        told = play(family, lambda: Stage(family, wanted, parting), parting.ends)
+        # Nobody departs yet: what is asked in this cluster, and answered, the others need not ask again.
+        play(family, lambda: Stage(family, (), parting, answers), lambda told: told)
+        told = play(family, lambda: Stage(family, wanted, parting, answers), parting.ends)
     except (Exception, asyncio.CancelledError):  # noqa: BLE001 - whatever it is, it is a finding
         told = parting.ends(_of_its_error(parting.seed or first))
     finally:

@@ -10,29 +10,37 @@ import asyncio
 import contextlib
 import json as jsonlib
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import Receive
 
+from noout.adapters.bmc import RedfishBmc
 from noout.adapters.bmc import client as bmc_client
 from noout.adapters.ceph import cluster as ceph_cluster
 from noout.adapters.http import Answer, AnswerLost, Channel, NotSent
 from noout.adapters.pve import client as pve_client
+from noout.adapters.pve import observe as pve_observe
+from noout.adapters.pve import parse as pve_parse
+from noout.adapters.pve.client import PveClient
 from noout.domain.cluster import ClusterState, NodeId
 from noout.domain.hardware import HardwareState
 from noout.lab.wire.http import NoResponse
 from noout.ports import Completed
-from tests.simulate.kept import CEPH, HYPERVISOR, Kept
+from tests.simulate.asked import Asked
+from tests.simulate.eager import going_on, together
+from tests.simulate.kept import API, CEPH, HYPERVISOR, Answers, Kept, Shown
+from tests.simulate.memories import OfAttributes, OfObserver
+from tests.support import labsite
 from tests.support.asgi import AsgiNetwork
-from tests.support.labsite import LabShell, LabSite
+from tests.support.labsite import PVE_PORT, LabShell, LabSite
 
 _PORTS = {"http": 80, "https": 443}
 _API = "/api2/json/"
@@ -46,12 +54,23 @@ def fast_wire() -> Iterator[None]:
     """
     with (
         mock.patch.object(Channel, "ask", _ask),
+        mock.patch.multiple(PveClient, get=_get, get_whole=_get_whole),
         mock.patch.object(LabShell, "run", _run),
+        mock.patch.multiple(pve_parse, **{name: _once(getattr(pve_parse, name)) for name in PURE}),
+        mock.patch.object(pve_observe, "_all", together),
+        mock.patch.object(ceph_cluster, "asyncio", SimpleNamespace(gather=together)),
+        mock.patch.object(labsite, "asyncio", SimpleNamespace(sleep=_sleep, get_running_loop=asyncio.get_running_loop)),
         mock.patch.object(pve_client, "_json", _parsed(pve_client._json, lambda answer: answer.body)),
         mock.patch.object(bmc_client, "_document", _parsed(bmc_client._document, lambda answer: answer.body)),
         mock.patch.object(ceph_cluster, "_json", _parsed(ceph_cluster._json, lambda node, argv, done: done.stdout)),
     ):
         yield
+
+
+async def _sleep(seconds: float) -> None:
+    """No turn is given away where nothing is waited for: a look sees one instant, however it is answered."""
+    if seconds > 0:
+        await asyncio.sleep(seconds)
 
 
 def _parsed(parse: Callable[..., Any], body: Callable[..., str | bytes]) -> Callable[..., Any]:
@@ -70,40 +89,62 @@ def _parsed(parse: Callable[..., Any], body: Callable[..., str | bytes]) -> Call
 
 
 PARSED_MAX = 500
+PURE = (
+    "membership", "node", "votes", "qdevice_votes", "corosync_addresses", "zones", "storages",
+    "storages_from_resources", "migration_network", "migration_type", "crs", "ha_services", "ha_armed",
+    "ha_node_states", "ha_requests", "rules", "pools", "resource_guests", "running_tasks",
+)  # fmt: skip
 
 
-def keep(lab: LabSite, *, off: bool = False) -> Kept:
+def _once(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of documents, which are the same object where they say the same: each is read once."""
+    known: dict[tuple[object, ...], tuple[Any, tuple[object, ...]]] = {}
+
+    def parsed(*args: Any) -> Any:
+        key = tuple([each if isinstance(each, str) else id(each) for each in args])
+        found = known.get(key)
+        if found is None:
+            if len(known) >= PARSED_MAX:
+                known.clear()
+            found = known[key] = parse(*args), args  # whose objects live as long as their numbers stand for them
+        return found[0]
+
+    return parsed
+
+
+def keep(lab: LabSite, answers: Answers | None) -> Kept:
     """Keep the lab's answers as long as they hold; call ``touched`` for whatever else is done to its world.
 
-    ``off``: ask for each anew, however often.
+    ``answers``: those of an earlier history of the same family; None: ask for each anew, however often.
     """
-    kept = Kept(lab.laws, lab.cluster, off=off)
+    kept = Kept(lab.laws, lab.cluster, answers or Answers(), off=answers is None)
+    for address, app in lab.network.apps.items():
+        if address[1] == PVE_PORT:
+            kept.doors[address] = app.routes[-1].endpoint.__self__.faults._last
     lab.network.kept = kept  # type: ignore[attr-defined]
     lab.shell.kept = kept  # type: ignore[attr-defined]
-    now = lab.clock.now
-    pve, ceph, observer = lab.hypervisor.observe, lab.ceph.observe, lab.hypervisor._observer
+    now, observer, ceph = lab.clock.now, lab.hypervisor._observer, lab.ceph.observe
+    pve, known = observer.observe, OfObserver(lab.client, observer, kept.answers)
 
-    async def observe(**how: float) -> ClusterState:
-        def read_at() -> object:
-            """When configurations were read; None when one is to be read again."""
-            moment, limit_s = now(), how.get("keep_s") or observer.keep_s
-            ats = [each.at for each in observer._kept.values()]
-            return ats if all(0 <= (moment - at).total_seconds() < limit_s for at in ats) else None
+    async def observe(keep_s: float | None = None) -> ClusterState:
+        known.at, known.keep_s = now(), keep_s or observer.keep_s
+        return await kept.look(HYPERVISOR, "", now, lambda: pve(keep_s), known)
 
-        return await kept.look(HYPERVISOR, "", now, lambda: pve(**how), read_at)
-
-    lab.hypervisor.observe = observe  # type: ignore[method-assign]
-    lab.ceph.observe = lambda: kept.look(CEPH, "", now, ceph)  # type: ignore[method-assign]
+    observer.observe = observe  # type: ignore[method-assign]
+    order = OfAttributes(lab.ceph, "_nodes")
+    lab.ceph.observe = lambda: kept.look(CEPH, "", now, ceph, order)  # type: ignore[method-assign]
     for node, bmc in lab.bmcs.items():
-        bmc.observe = _hardware(kept, node.name, now, bmc.observe)  # type: ignore[method-assign]
+        bmc.observe = _hardware(kept, node.name, now, bmc)  # type: ignore[method-assign]
     return kept
 
 
-def _hardware(kept: Kept, node: str, now: Callable[[], datetime], real: Observe) -> Observe:
+def _hardware(kept: Kept, node: str, now: Callable[[], datetime], bmc: RedfishBmc) -> Observe:
+    real, paths = bmc.observe, OfAttributes(bmc, "_paths")
+
     async def observe(*, log: bool = True) -> HardwareState:
         if log:  # what was logged since it was last read: never the same twice
             return await real()
-        return await kept.look(("bmc", "fans"), node, now, lambda: real(log=False))
+        return await kept.look(("bmc", "fans"), node, now, lambda: real(log=False), paths)
 
     return observe
 
@@ -132,7 +173,7 @@ async def _run(self: LabShell, node: NodeId, argv: Sequence[str], *, timeout_s: 
         return held
     done = await _plain_run(self, node, argv, timeout_s=timeout_s)
     if done.exit == 0 and stamp is not None and kept.stamp(line) == stamp:
-        kept.answers[key] = (stamp, done)
+        kept.hold(key, stamp, done)
     return done
 
 
@@ -162,23 +203,81 @@ async def _ask(
     if kept is not None:
         if method != "GET":
             kept.asked(f"{method} {path}")
-        elif (stamp := kept.stamp(path, _bmc_of(address))) is not None:
-            held: Answer | None = kept.held(key, stamp)
+        elif (stamp := kept.stamp(_question(path, query), _bmc_of(address))) is not None:
+            held: Shown | None = kept.held(key, stamp)
             if held is not None:
-                return held
+                return kept.show(key, held).answer
     limit_s = read_timeout_s if read_timeout_s is not None else self.server.read_timeout_s
     limit_s = limit_s if whole_s is None else min(limit_s, whole_s)
     try:
-        async with asyncio.timeout(limit_s):
-            answer = await _answered(app, method, path, address, query, form, json, told)
-    except TimeoutError:
-        raise AnswerLost("no answer within the time-out") from None
+        answer = await _within(limit_s, _answered(app, method, path, address, query, form, json, told))
     finally:
         if kept is not None and method != "GET":
             kept.done()
-    if stamp is not None and answer.status == 200 and kept is not None and kept.stamp(path, _bmc_of(address)) == stamp:
-        kept.answers[key] = (stamp, answer)
+    if (
+        stamp is not None
+        and answer.status == 200
+        and kept is not None
+        and kept.stamp(_question(path, query), _bmc_of(address)) == stamp
+    ):
+        shown = Shown(answer, *_shown(kept, address, path, query, told))
+        kept.hold(key, stamp, shown)
+        kept.show(key, shown)
     return answer
+
+
+def _shown(
+    kept: Kept, address: tuple[str, int], path: str, query: Mapping[str, str] | None, told: Mapping[str, str]
+) -> Any:
+    """Which door has shown it, and what it keeps under which name, for stale answers."""
+    if not path.startswith(_API):
+        return None, "", None
+    question = urlencode(query) if query else ""
+    name = f"GET /{path.removeprefix(_API)}?{question}#{told.get('Authorization', '')}"
+    return address, name, kept.doors[address].get(name)
+
+
+def _question(path: str, query: Mapping[str, Any] | None) -> str:
+    """The path, but for lists of what is over: those tell of more than what is kept of the world."""
+    return f"{path}?" if path.endswith("/tasks") and (query or {}).get("source") != "active" else path
+
+
+_plain_get_whole = PveClient.get_whole
+
+
+async def _get_whole(self: PveClient, path: str, **query: Any) -> Mapping[str, Any]:
+    """What was read before, of the entry point that would be asked."""
+    good = self._good
+    kept: Kept | None = getattr(self._channels[good].server.transport, "kept", None)
+    stamp = kept.stamp(_question(API + path, query)) if kept is not None else None
+    if kept is None or stamp is None:
+        return await _plain_get_whole(self, path, **query)
+    key = (good, path, *query.items())
+    held: tuple[Mapping[str, Any], tuple[object, ...], Shown] | None = kept.held(key, stamp)
+    if held is not None:
+        kept.show(held[1], held[2])
+        return held[0]
+    began, before = kept.laws.now, len(kept.shows)
+    found = await _plain_get_whole(self, path, **query)
+    whose = kept.shows[-1] if len(kept.shows) == before + 1 else None  # it was asked once, and nobody else asked
+    if whose is not None and good == self._good and kept.laws.now == began:
+        kept.hold(key, stamp, (found, *whose))
+    return found
+
+
+async def _get(self: PveClient, path: str, **query: Any) -> Any:
+    return (await _get_whole(self, path, **query)).get("data")
+
+
+async def _within(limit_s: float, answered: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        waits_for = answered.send(None)
+    except StopIteration as done:  # without waiting, as nearly always
+        return done.value  # type: ignore[no-any-return]
+    try:
+        return await asyncio.wait_for(going_on(answered, waits_for), limit_s)  # type: ignore[no-any-return]
+    except TimeoutError:
+        raise AnswerLost("no answer within the time-out") from None
 
 
 @lru_cache(maxsize=256)
@@ -191,9 +290,10 @@ async def _answered(
     form: Mapping[str, str] | None, json: Any, told: Mapping[str, str],
 ) -> Answer:  # fmt: skip
     question = urlencode(query) if query else ""
-    if method == "GET" and path.startswith(_API) and not app.user_middleware:
-        response = await app.routes[-1].endpoint(_Get(path.removeprefix(_API), query or {}, question, told))
-        return await _said(response)
+    if json is None and path.startswith(_API) and not app.user_middleware:
+        fields = dict(parse_qsl(urlencode(form), keep_blank_values=True)) if form else {}
+        asked = Asked(method, path.removeprefix(_API), query or {}, question, fields, told)
+        return await _said(await app.routes[-1].endpoint(asked))
     body, kind = b"", b""
     if form is not None:
         body, kind = urlencode(form, quote_via=quote_plus).encode(), b"application/x-www-form-urlencoded"
@@ -207,29 +307,6 @@ async def _answered(
         "server": address, "client": ("127.0.0.1", 50000), "root_path": "", "state": {}, "app": app,
     }  # fmt: skip
     return await (_through(app, scope, body) if app.user_middleware else _handled(app, scope, body))
-
-
-class _Get:
-    """A GET as the door of the API looks at it, made without taking an address apart."""
-
-    method = "GET"
-    cookies: Mapping[str, str] = {}
-
-    def __init__(self, path: str, query: Mapping[str, str], question: str, headers: Mapping[str, str]) -> None:
-        self.path_params = {"format": "json", "path": path}
-        self.query_params = _Pairs(query)
-        self.headers = {key.lower(): value for key, value in headers.items()}
-        self.url = _Url(question)
-
-
-class _Pairs(dict[str, str]):
-    def multi_items(self) -> list[tuple[str, str]]:
-        return list(self.items())
-
-
-@dataclass(frozen=True)
-class _Url:
-    query: str
 
 
 @lru_cache(maxsize=256)

@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import marshal
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
 
+from noout.adapters.http import Answer
 from noout.lab.world.laws import Laws
 from noout.lab.world.model import Ceph, Cluster, Guest
+from tests.simulate.quick import changed
 
+STATES_MAX = 200  # of the world, of which the same answer is kept
 CLOCKED_S = 10.0  # as often as pvestatd tells the cluster
-FANS_S = 30.0  # how old the reading of a fan may be; what judges them reads the log too, and never what was kept
+FANS_S = 300.0  # how old the reading of a fan may be; what judges them reads the log too, and never what was kept
 HA_DEAD_S = 30.0  # how old a time stamp of HA may be
 
 # By question: the pictures that the answer is made of; none: never kept.
@@ -30,16 +34,17 @@ _KINDS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"^ceph .*osd (dump|tree)"), ("mons", "osds")),
     (re.compile(r"^ceph .*osd df"), ("mons", "mgrs", "osds", "pgs")),
     (re.compile(r"^ceph "), ("mons", "mgrs", "osds", "pgs", "mds")),
-    (re.compile(r"/tasks/|/log$|/rrd|Sessions|/time$|/access/|Entries|(qemu|lxc)/.*/status/current$"), ()),
+    (re.compile(r"/tasks/|/log$|/rrd|Sessions|/time$|/access/|Entries"), ()),
     (re.compile(r"Thermal$"), ("bmc", "fans")),
     (re.compile(r"^/redfish/.*(Managers|LogServices|Sensors|Subsystem|Fans)"), ()),
     (re.compile(r"^/redfish/"), ("bmc",)),
     (re.compile(r"/nodes/(?P<about>[^/]+)/tasks$"), ("up", "tasks")),
     (re.compile(r"/nodes/(?P<about>[^/]+)/(qemu|lxc)(/\d+/(config|pending))?$"), ("up", "here")),
+    (re.compile(r"/nodes/(?P<about>[^/]+)/(qemu|lxc)/\d+/status/current$"), ("up", "here", "ha", "wishes")),
     (re.compile(r"/cluster/ha/(resources|rules)$"), ("up", "wishes", "places")),
     (re.compile(r"/cluster/ha/"), ("up", "ha", "wishes", "places")),
-    (re.compile(r"/nodes$"), ("nodes", "places", "clock")),
-    (re.compile(r"/nodes/[^/]+/status$"), ("nodes", "places")),
+    (re.compile(r"/nodes$"), ("nodes", "boots", "places", "clock")),
+    (re.compile(r"/nodes/[^/]+/status$"), ("nodes", "boots", "places")),
     (re.compile(r"/cluster/resources$"), ("nodes", "guests", "ha", "wishes", "published")),
     (re.compile(r"/nodes/[^/]+/(network|storage)$|/cluster/config/"), ("nodes", "options")),
     (re.compile(r"/nodes/[^/]+/config$"), ("up", "notes")),
@@ -47,23 +52,64 @@ _KINDS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
+T = TypeVar("T")
+
+
+@dataclass
+class Answers:
+    """What was answered in the histories of one family so far, by question and by what it tells of."""
+
+    by_question: dict[tuple[object, ...], dict[object, Any]] = field(default_factory=dict)
+    stamps: dict[tuple[object, ...], int] = field(default_factory=dict)  # pictures -> a number for them
+    same: dict[bytes, Any] = field(default_factory=dict)  # what was read before, by what is in it
+    kinds: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)  # of every question so far
+    numbers: dict[int, int] = field(default_factory=dict)  # ... and by which object it is
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An answer, by which door it came, and what that door keeps of it, under which name, to show it when stale."""
+
+    answer: Answer
+    door: object = None
+    name: str = ""
+    last: Any = None
+
+
+class Memory(Protocol):
+    """What the one who looks remembers of earlier looks, which has its part in what is seen."""
+
+    def now(self) -> Hashable: ...
+
+    def restore(self, after: Any) -> None:
+        """As it was after a look: ``after`` is what ``learned`` said then."""
+
+    def learned(self) -> Any: ...
+
+
 @dataclass
 class Kept:
-    """``touched``: a hand that is not noout's did something to the world: nothing kept holds any more.
+    """``touched``: a hand that is not noout's did something to the world: the pictures are taken anew.
 
-    ``asked``: noout is about to change something, of which ``on_effect`` is told: the pictures are taken anew.
+    ``asked``: so they are when noout is about to change something, of which ``on_effect`` is told.
     """
 
     laws: Laws
     cluster: Cluster
+    answers: Answers
     on_effect: Callable[[str], None] = lambda effect: None
     off: bool = False
     hands: int = 0
     effects: int = 0
-    answers: dict[tuple[object, ...], tuple[object, Any]] = field(default_factory=dict)
-    _kinds: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
-    _moment: object = None
+    doors: dict[object, dict[str, Any]] = field(default_factory=dict)  # what each has shown last, for stale answers
+    shows: list[tuple[tuple[object, ...], Shown]] = field(default_factory=list)  # since somebody emptied it
+    _shown: dict[tuple[object, ...], Shown] = field(default_factory=dict)
+    _replayed: dict[tuple[tuple[str, ...], str], object] = field(default_factory=dict)  # looks whose answers are _shown
+    _happened: object = None  # what the world is made of: as long as it stands, only time has passed
+    _now: float = -1.0
     _pictures: dict[tuple[str, str], object] = field(default_factory=dict)
+    _stamps: dict[tuple[tuple[str, ...], str], int] = field(default_factory=dict)
+    _fleeting: dict[tuple[tuple[str, ...], str], int] = field(default_factory=dict)  # those that time alone may change
 
     def touched(self) -> None:
         self.hands += 1
@@ -75,19 +121,35 @@ class Kept:
     def done(self) -> None:
         self.effects += 1
 
-    def held(self, key: tuple[object, ...], stamp: object) -> Any:
-        """The answer that was kept under ``key``, if it still holds."""
-        held = self.answers.get(key)
-        return held[1] if held is not None and held[0] == stamp else None
+    def held(self, key: tuple[object, ...], stamp: Hashable) -> Any:
+        """The answer that was kept under ``key``, if one holds."""
+        held = self.answers.by_question.get(key)
+        return held.get(stamp) if held is not None else None
 
-    def stamp(self, question: str, bmc: str = "") -> object | None:
+    def hold(self, key: tuple[object, ...], stamp: Hashable, answer: object) -> None:
+        held = self.answers.by_question.setdefault(key, {})
+        if len(held) >= STATES_MAX:
+            held.clear()
+        held[stamp] = answer
+
+    def show(self, key: tuple[object, ...], shown: Shown) -> Shown:
+        """This is the answer to ``key`` now, also for the lab, which may show it again when it is stale."""
+        self.shows.append((key, shown))
+        if self._shown.get(key) is not shown:
+            self._shown[key] = shown
+            self._replayed.clear()
+            if shown.last is not None:
+                self.doors[shown.door][shown.name] = shown.last
+        return shown
+
+    def stamp(self, question: str, bmc: str = "") -> int | None:
         """What must be the same for a kept answer to hold; None where nothing is kept.
 
         ``question``: a path, or a command; ``bmc``: of which node, if one is asked.
         """
-        known = self._kinds.get(question)
+        known = self.answers.kinds.get(question)
         if known is None:
-            known = self._kinds[question] = _kinds(question)
+            known = self.answers.kinds[question] = _kinds(question)
         kinds, about = known
         if self.off or not kinds or (question[0] == "/" and self._meddled_with(question)):
             return None
@@ -95,54 +157,75 @@ class Kept:
 
     def _meddled_with(self, path: str) -> bool:
         """Whether a fault of the wire may change this answer."""
-        return any(re.search(each.pattern, f"GET {_short(path)}") for each in self.cluster.wire_faults)
+        faults = self.cluster.wire_faults
+        return bool(faults) and any(_fits(each.pattern, path) for each in faults)
 
     def _api_meddled_with(self) -> bool:
         """Whether one may change what is seen of the cluster: any of the answers that it is seen from."""
         if not self.cluster.wire_faults:
             return False
         return any(
-            kinds and path.startswith(API) and self._meddled_with(path) for path, (kinds, _) in self._kinds.items()
+            kinds and path.startswith(API) and self._meddled_with(path)
+            for path, (kinds, _) in self.answers.kinds.items()
         )
 
-    def _stamp(self, kinds: tuple[str, ...], node: str = "") -> tuple[object, ...]:
+    def _stamp(self, kinds: tuple[str, ...], node: str = "") -> int:
         laws = self.laws
-        laws.advance()
-        moment = (laws.world.now, laws.ran, self.hands, self.effects)
-        if moment != self._moment:
-            self._moment = moment
+        now = laws.advance()
+        happened = (laws.ran, self.hands, self.effects)
+        if happened != self._happened:
+            self._happened, self._now = happened, now
             self._pictures.clear()
-        return (self.hands, *[self._picture(kind, node) for kind in kinds])
+            self._stamps.clear()
+            self._fleeting.clear()
+        elif now != self._now:
+            self._now = now
+            self._fleeting.clear()
+        asked = kinds, node
+        found = self._stamps.get(asked) or self._fleeting.get(asked)
+        if found is None:
+            stamps = self._stamps if FLEETING.isdisjoint(kinds) else self._fleeting
+            pictures = (kinds, self._picture("faults", ""), *[self._picture(kind, node) for kind in kinds])
+            found = stamps[asked] = self.answers.stamps.setdefault(pictures, len(self.answers.stamps) + 1)
+        return found
 
     async def look(
         self, kinds: tuple[str, ...], node: str, now: Callable[[], datetime], real: Callable[[], Awaitable[T]],
-        own: Callable[[], object] = lambda: (),
+        memory: Memory,
     ) -> T:  # fmt: skip
-        """What ``real`` sees, or saw when all was as it is now. ``own``: what the one who looks knows already; None
-        when it has grown too old."""
+        """What ``real`` sees, or saw when all was as it is now."""
         api = kinds is HYPERVISOR
         if self.off or (api and self._api_meddled_with()):
             return await real()
-        began, stamp, known = now(), self._stamp(kinds, node), own()
-        held: Any = self.held((kinds, node), (stamp, known)) if known is not None else None
+        began, stamp = now(), (self._stamp(kinds, node), memory.now())
+        held: Any = self.held((kinds, node), stamp)
         if held is not None:
-            return replace(held, at=began)  # type: ignore[no-any-return]
-        seen: Any = await real()
+            seen, after, shows = held
+            if self._replayed.get((kinds, node)) is not shows:
+                for key, shown in shows:
+                    self.show(key, shown)
+                self._replayed[kinds, node] = shows
+            if after:
+                memory.restore(after)
+            return changed(seen, at=began)  # type: ignore[no-any-return]
+        self.shows.clear()
+        seen = await real()
         # What took its time (a command that hangs, a second try) takes it every time.
-        if now() == began and not (api and self._api_meddled_with()) and self._stamp(kinds, node) == stamp:
-            self.answers[kinds, node] = ((stamp, own()), seen)
+        if now() == began and not (api and self._api_meddled_with()) and self._stamp(kinds, node) == stamp[0]:
+            self.hold((kinds, node), stamp, (seen, memory.learned(), tuple(self.shows)))
         return seen  # type: ignore[no-any-return]
 
     def _picture(self, kind: str, node: str) -> object:
+        if kind in FLEETING:
+            return _PICTURES[kind](self.laws, self.cluster, node)
         found = self._pictures.get((kind, node))
         if found is None:
             found = self._pictures[kind, node] = _PICTURES[kind](self.laws, self.cluster, node)
         return found
 
 
-T = TypeVar("T")
 API = "/api2/json"
-HYPERVISOR = ("up", "nodes", "guests", "ha", "wishes", "published", "tasks", "options")
+HYPERVISOR = ("up", "nodes", "boots", "guests", "ha", "wishes", "published", "tasks", "options")
 CEPH = ("mons", "mgrs", "osds", "pgs", "mds")
 
 
@@ -152,6 +235,11 @@ def _kinds(question: str) -> tuple[tuple[str, ...], str]:
         if (found := pattern.search(question)) is not None:
             return kinds, found.groupdict().get("about", "")
     return (), ""
+
+
+@lru_cache(maxsize=2000)
+def _fits(pattern: str, path: str) -> bool:
+    return re.search(pattern, f"GET {_short(path)}") is not None
 
 
 def _short(path: str) -> str:
@@ -166,8 +254,18 @@ def _bytes(*what: object) -> bytes:
     return marshal.dumps(what, 2)  # version 2 tells by value alone
 
 
+def _faults(laws: Laws, cluster: Cluster, _: str) -> object:
+    """What makes an answer another one and is no record of the world."""
+    return _bytes(sorted(laws._ssh_refused), sorted(laws._shell_errors.items()), sorted(laws._lying.items()))
+
+
 def _nodes(laws: Laws, cluster: Cluster, _: str) -> object:
-    return _bytes(cluster.quorate, [vars(node) | {"description": ""} for node in cluster.nodes.values()])
+    when = {"description": "", "booted_at": 0, "boot_ready_at": 0}
+    return _bytes(cluster.quorate, [(vars(node) | when, node.booted_at is None) for node in cluster.nodes.values()])
+
+
+def _boots(laws: Laws, cluster: Cluster, _: str) -> object:
+    return _bytes([node.booted_at for node in cluster.nodes.values()])
 
 
 def _notes(laws: Laws, cluster: Cluster, _: str) -> object:
@@ -175,7 +273,7 @@ def _notes(laws: Laws, cluster: Cluster, _: str) -> object:
 
 
 def _guest(guest: Guest) -> dict[str, Any]:
-    return vars(guest) | {"disks": _all(guest.disks), "snapshots": _all(guest.snapshots), "dark": 0}
+    return vars(guest) | {"disks": _all(guest.disks), "snapshots": _all(guest.snapshots), "dark": 0, "started_at": 0}
 
 
 def _guests(laws: Laws, cluster: Cluster, _: str) -> object:
@@ -194,10 +292,13 @@ def _published(laws: Laws, cluster: Cluster, _: str) -> object:
 
 def _ha(laws: Laws, cluster: Cluster, _: str) -> object:
     ha, now = cluster.ha, laws.now
-    lrms = [(vars(each) | {"timestamp": 0}, now - each.timestamp <= HA_DEAD_S) for each in ha.lrm.values()]
+    lrms = [
+        (vars(each) | {"timestamp": 0, "results": 0}, now - each.timestamp <= HA_DEAD_S) for each in ha.lrm.values()
+    ]
     alive = now - ha.timestamp <= HA_DEAD_S
     ours = (ha.master, ha.armed, ha.disarm_mode, ha.node_status, ha.node_request, alive)
-    return _bytes(ours, lrms, _all(ha.services.values()))
+    services = [vars(each) | {"uid": ""} for each in ha.services.values()]
+    return _bytes(ours, lrms, services)
 
 
 def _wishes(laws: Laws, cluster: Cluster, _: str) -> object:
@@ -242,13 +343,13 @@ def _mgrs(laws: Laws, cluster: Cluster, _: str) -> object:
 
 def _osds(laws: Laws, cluster: Cluster, _: str) -> object:
     ceph = _ceph(cluster)
-    flags = (ceph.flags, ceph.crush_node_flags, ceph.epoch)
-    return _bytes(flags, _all(ceph.osds.values()), _all(ceph.pools.values()))
+    osds = [vars(osd) | {"down_since": 0} for osd in ceph.osds.values()]
+    return _bytes(ceph.flags, ceph.crush_node_flags, osds, _all(ceph.pools.values()))
 
 
 def _pgs(laws: Laws, cluster: Cluster, _: str) -> object:
     beside = [laws._frozen.get(cluster.name), sorted(laws._moving.get(cluster.name, ()))]
-    return _bytes(_all(_ceph(cluster).pgs.values()), beside, _ceph(cluster).bytes_moved)
+    return _bytes(_all(_ceph(cluster).pgs.values()), beside)
 
 
 def _mds(laws: Laws, cluster: Cluster, _: str) -> object:
@@ -268,7 +369,8 @@ def _fans(laws: Laws, cluster: Cluster, node: str) -> object:
 
 
 _PICTURES: dict[str, Callable[[Laws, Cluster, str], object]] = {
-    "up": _up, "nodes": _nodes, "notes": _notes, "guests": _guests, "here": _here, "places": _places,
-    "published": _published, "ha": _ha, "wishes": _wishes, "tasks": _tasks, "options": _options, "clock": _clock,
-    "mons": _mons, "mgrs": _mgrs, "osds": _osds, "pgs": _pgs, "mds": _mds, "bmc": _bmc, "fans": _fans,
+    "faults": _faults, "up": _up, "nodes": _nodes, "boots": _boots, "notes": _notes, "guests": _guests, "here": _here,
+    "places": _places, "published": _published, "ha": _ha, "wishes": _wishes, "tasks": _tasks, "options": _options,
+    "clock": _clock, "mons": _mons, "mgrs": _mgrs, "osds": _osds, "pgs": _pgs, "mds": _mds, "bmc": _bmc, "fans": _fans,
 }  # fmt: skip
+FLEETING = frozenset({"published", "ha", "clock", "mons", "bmc", "fans"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noout.domain.journal import Event, Kind, chain_error
-from noout.domain.maintenance import Maintenance, MoveKind, Phase
+from noout.domain.maintenance import Maintenance, Phase
 from noout.lab.world.laws import Laws
 from noout.lab.world.model import Cluster
 from tests.sim.promises import arrival
@@ -19,6 +19,8 @@ from tests.sim.story import NODE
 from tests.simulate.truth import is_so
 
 STOPPED_S = 120.0  # a container's restart is over by then
+MOVES = ("migrate", "ha-migrate")
+PLACES = (*MOVES, "shutdown-guest", "start-guest")  # what is asked of one guest, one at a time
 UNHELD_S = 90.0  # after somebody else took our flag away
 
 
@@ -40,6 +42,10 @@ class Promises:
     _noted: bool = False
     _open: dict[str, dict[str, Any]] = field(default_factory=dict)  # intents without an end, by key
     _osds_down: set[int] = field(default_factory=set)
+    _owned: set[str] = field(default_factory=set)  # kinds of what the journal calls ours
+    _may_come: set[str] = field(default_factory=set)  # verbs of effects taken for failed, which may come late
+    _ordered: Counter[tuple[int, str]] = field(default_factory=Counter)  # moves: guest and target
+    _came: Counter[tuple[int, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.guests = set(self.cluster.guests)
@@ -48,9 +54,10 @@ class Promises:
         self.homes = {guest.vmid: guest.node for guest in self.cluster.guests.values()}
         ceph = self.cluster.ceph
         assert ceph is not None
-        self.flags = set(ceph.flags)
+        self._cluster_flags = {("", flag) for flag in ceph.flags}
         self.host_flags = {(host, flag) for host, flags in ceph.crush_node_flags.items() for flag in flags}
         self._seen = len(self.laws.world.happened)
+        self._settings = self._as_set()
 
     # --- what others did ------------------------------------------------------------------------------------
 
@@ -79,6 +86,10 @@ class Promises:
     def is_foreign(self, host: str, flag: str) -> bool:
         return (host, flag) in self.foreign
 
+    def is_ours(self, host: str, flag: str) -> bool:
+        """It stands, and nobody else has set it."""
+        return self._is_set(host, flag) and not {(host, flag)} & (self.foreign | self.host_flags | self._cluster_flags)
+
     def unheld_by_others(self) -> None:
         self.unheld_at = self.laws.now
 
@@ -90,21 +101,44 @@ class Promises:
             said = str(event.data.get("kind"))
             self._paused = said == "pause" or (self._paused and said not in ("resume", "abort"))
         elif event.kind == Kind.INTENT:
-            self._open[event.data["key"]] = event.data["action"]
-            if self._paused:
-                self._say(f"{event.data['key']} was begun while it was paused")
-            if not disturbed:
-                self._begun(event.data["action"]["verb"])
-        elif event.kind == Kind.FACT and event.data["name"] == "note":
-            self._noted = True
+            self._intended(event.data["key"], event.data["action"], disturbed)
+        elif event.kind == Kind.FACT:
+            self._noted |= event.data["name"] == "note"
+            value = event.data["value"]
+            if event.data["name"] == "caution" and value["code"] == "ha.failback-moves":  # the cause is recorded
+                self.moved_by_others(int(value["subject"].rpartition("/")[2]))
+        elif event.kind == Kind.OWNED:
+            self._owned.add(event.data["kind"])
+        elif event.kind == Kind.RELEASED:
+            self._owned.discard(event.data["kind"])
         elif event.kind == Kind.FAILED:
-            self._open.pop(event.data["key"], None)
+            action = self._open.pop(event.data["key"], None)
+            if action is not None and event.data.get("may_come"):
+                self._may_come.add(action["verb"])
         elif event.kind == Kind.DONE:
             action = self._open.pop(event.data["key"], None)
             if action is not None and not disturbed and not self.dead:
                 so = is_so(self.cluster, action["verb"], action["subject"], action["args"])
                 if so is False:
                     self._say(f"{event.data['key']} was called done, and it is not so")
+        elif event.kind == Kind.BLOCKED:
+            for each in event.data["blockers"]:
+                if not each["remedy"]:
+                    self._say(f"it is blocked by {each['code']}, and nobody is told what to do")
+        elif event.kind == Kind.WAITING and not (event.data["needs"] or event.data["limit"]):
+            self._say(f"it waits for {event.data['why']} without an end, and for nobody")
+
+    def _intended(self, key: str, action: dict[str, Any], disturbed: bool) -> None:
+        verb, subject = action["verb"], action["subject"]
+        if self._paused:
+            self._say(f"{key} was begun while it was paused")
+        if verb in PLACES and any(e["subject"] == subject and e["verb"] in PLACES for e in self._open.values()):
+            self._say(f"{key} was begun while something else was asked of the same guest: it may be on two nodes")
+        if verb in MOVES:
+            self._ordered[int(subject.rpartition("/")[2]), str(action["args"]["target"])] += 1
+        self._open[key] = action
+        if not disturbed:
+            self._begun(verb)
 
     def _begun(self, verb: str) -> None:
         """The world at the moment of the intent: none of these may be begun in it."""
@@ -121,6 +155,9 @@ class Promises:
             self._say("noout was released while the node's OSDs are down")
         if verb == "unset-noout" and any(pg.behind for pg in ceph.pgs.values()) and not self.redundancy_lost:
             self._say("noout was released before all was clean")
+        others = sum(node.online for name, node in self.cluster.nodes.items() if name != NODE.name)
+        if verb == "shutdown-node" and others * 2 <= len(self.cluster.nodes):
+            self._say("the node was to go off though the others have no majority")
         if verb == "power-on" and (bmc.lid_open or bmc.cords_pulled):
             self._say("the node was switched on under the technician's hands")
 
@@ -137,6 +174,7 @@ class Promises:
         self._guests()
         self._node()
         self._ceph()
+        self._happened()
 
     def _say(self, text: str) -> None:
         if text not in self.broken:
@@ -182,8 +220,21 @@ class Promises:
         for host, flag in self.foreign:
             if not self._is_set(host, flag):
                 self._say(f"somebody else's {flag} on {host or 'the cluster'} was cleared")
+        for host, flag in ((NODE.name, "noout"), (NODE.name, "noup"), ("", "noout")):
+            if self.is_ours(host, flag) and not self._is_known(flag if host else f"cluster-{flag}"):
+                self._say(f"{flag} of {host or 'the cluster'} is ours, and the journal does not know it")
+
+    def _is_known(self, kind: str) -> bool:
+        asked = {action["verb"] for action in self._open.values()} | self._may_come
+        return kind in self._owned or not asked.isdisjoint((f"set-{kind}", f"unset-{kind}"))
+
+    def _happened(self) -> None:
         happened = self.laws.world.happened
         for _, _, text in happened[self._seen :]:
+            if (move := arrival(text)) is not None:
+                self._came[move] += 1
+                if self._came[move] - self._ordered[move] > self.moves[move[0]] and not self.dead:
+                    self._say(f"guest {move[0]} came to {move[1]} without order")
             if text == "ceph I/O blocked" and not self.redundancy_lost:
                 self._say("clients' writes waited for Ceph, and nothing but noout was at work")
             if text == "cluster lost its quorum" and not self.dead:
@@ -206,7 +257,6 @@ class Promises:
         self.look()
         if (wrong := chain_error(events)) is not None:
             self._say(wrong)
-        self._moves(events)
         self._named_state(m)
         if m.phase not in (Phase.DONE, Phase.ABORTED):
             self._say(f"all troubles are long over, and it is not closed: it is in {m.step}")
@@ -218,38 +268,39 @@ class Promises:
         asleep = [vmid for vmid in sorted(self.onboot - set(self.moves)) if not self.cluster.guests[vmid].onboot]
         if asleep:
             self._say(f"guests {asleep} do not start at boot any more")
-        left = {("", flag) for flag in ceph.flags - self.flags}
+        left = {("", flag) for flag in ceph.flags} - self._cluster_flags
         left |= {(h, f) for h, flags in ceph.crush_node_flags.items() for f in flags if (h, f) not in self.host_flags}
         for host, flag in sorted(left - self.foreign):
             self._say(f"{flag} was left on {host or 'the cluster'} by a closed maintenance")
         if self.cluster.ha.node_request.get(NODE.name, {}).get("maintenance"):
             self._say("HA's maintenance mode was left on")
+        now, closed = self._as_set(), events[-1].data
+        asked = [event.data["action"] for event in events if event.kind == Kind.INTENT]
+        left_out = {a["subject"].partition("=")[0].partition("/")[2] for a in asked if a["verb"] == "leave-ejected"}
+        for what, value in self._settings.items():
+            if now.get(what) != value and what not in left_out:
+                self._say(f"{what} was {value!r}, and is {now.get(what)!r} at the end")
+        if more := sorted(set(now) - set(self._settings)):
+            self._say(f"left at the end: {', '.join(more)}")
         if m.owned:
             self._say(f"closed while it still owns {[own.kind for own in m.owned]}")
-        away = {guest.id.vmid: guest for guest in self._leftovers(m)}
+        said = {str(each["guest"]) for each in closed.get("leftovers", ())}
         for vmid in sorted(self.running - self.excused - set(self.moves)):
             guest = self.cluster.guests[vmid]
             if guest.status != "running":
                 self._say(f"guest {vmid} does not run at the end")
-            elif m.phase is Phase.DONE and guest.node != self.homes[vmid] and vmid not in away and not self.dead:
+            elif guest.node != self.homes[vmid] and f"{NODE.cluster}/{vmid}" not in said and not self.dead:
                 self._say(f"guest {vmid} is on {guest.node}, not at home, and nobody says so")
 
-    def _leftovers(self, m: Maintenance) -> list[object]:
-        return []
-
-    def _moves(self, events: list[Event]) -> None:
-        ordered: Counter[tuple[int, str]] = Counter()
-        for event in events:
-            if event.kind == Kind.INTENT and event.data["action"]["verb"] in ("migrate", "ha-migrate"):
-                action = event.data["action"]
-                ordered[int(action["subject"].rpartition("/")[2]), str(action["args"]["target"])] += 1
-        happened: Counter[tuple[int, str]] = Counter()
-        for _, _, text in self.laws.world.happened:
-            if (move := arrival(text)) is not None:
-                happened[move] += 1
-        for (vmid, target), times in sorted((happened - ordered).items()):
-            if times > self.moves[vmid] and not self.dead:
-                self._say(f"guest {vmid} came to {target} without order")
+    def _as_set(self) -> dict[str, object]:
+        """What noout changes for the time, and nobody else in these histories."""
+        ha = self.cluster.ha
+        found: dict[str, object] = {"crs": self.cluster.options.get("crs", "")}
+        found |= {f"the failback of {sid}": each.failback for sid, each in ha.resources.items()}
+        found |= {f"the rule {name}": sorted(rule.nodes) for name, rule in ha.rules.items()}
+        for guest in self.cluster.guests.values():
+            found |= {f"{guest.vmid}:{disk.key}": disk.volid for disk in guest.disks if disk.cdrom}
+        return found
 
     def _named_state(self, m: Maintenance) -> None:
         if m.phase in (Phase.DONE, Phase.ABORTED):
@@ -257,6 +308,3 @@ class Promises:
         nameless = [each.code for each in m.blockers if not each.remedy]
         if nameless or not (m.blockers or m.needs or m.paused):
             self._say(f"it hangs in {m.step} without a next action: {nameless or m.waiting_for}")
-
-
-__all__ = ["MoveKind", "Promises"]

@@ -11,18 +11,21 @@ from typing import cast
 
 from noout.adapters.clock import LabClock
 from noout.adapters.store.memory import MemoryStore
-from noout.domain.errors import Retryable
+from noout.domain.errors import StoreBroken
 from noout.domain.journal import Event, Kind, Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Phase
 from noout.lab.world.build import build_world
 from noout.lab.world.laws import Laws
-from noout.lab.world.model import Cluster, Mgr
+from noout.lab.world.model import Cluster
+from noout.run.context import Context
+from noout.steps.rules import Rules
 from tests.crash.points import Crash
 from tests.sim.story import MID, NODE, WORK, Sim
 from tests.simulate.fastwire import keep
-from tests.simulate.kept import Kept
+from tests.simulate.furnish import furnish
+from tests.simulate.kept import Answers, Kept
 from tests.simulate.promises import Promises
-from tests.simulate.strikes import FAMILY, Strike, strikes
+from tests.simulate.strikes import FAMILY, MANNERS, MOODS, Strike, strikes
 from tests.simulate.troubles import TROUBLES, End
 from tests.support.labsite import lab_site
 
@@ -31,7 +34,7 @@ PERSON_S = 10.0  # ... of a person at the state of the run
 GIVE_UP_S = 2400.0  # afterwards the operator aborts
 END_S = 2 * 3600.0
 RESTART_S = 5.0
-KEEP_S = 600.0  # how long a configuration is kept that no list says to have changed
+KEEP_S = 3600.0  # how long a configuration is kept that no list says to have changed
 # While one of these lasts, what noout sees is not what is: it may call done what no longer is so.
 PICTURE_SPOILT = frozenset({"api-slow", "resources-stale", "bmc-lies", "osd-does-not-return"})
 
@@ -59,6 +62,7 @@ class StageJournal:
     def __init__(self, inner: MemoryStore, stage: Stage) -> None:
         self._inner, self._stage = inner, stage
         self.gone = False
+        self.cut = False  # the next write is kept, and then it is gone
         self.dies_in = 0  # after so many writes from now; 0: not at all
         self.dies_before = False  # the next write
 
@@ -71,6 +75,9 @@ class StageJournal:
             raise Crash("before a write")
         event = await self._inner.append(stream, expected_seq, kind, data, actor)
         self._stage.written(event)
+        if self.cut:
+            self.cut, self.gone = False, True
+            self._there()
         if self.dies_in:
             self.dies_in -= 1
             if self.dies_in == 0:
@@ -79,7 +86,7 @@ class StageJournal:
 
     def _there(self) -> None:
         if self.gone:
-            raise Retryable("the database does not answer")
+            raise StoreBroken("the database cannot be used: it does not answer")
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Event]:
         self._there()
@@ -100,23 +107,25 @@ class StageJournal:
 class Stage:
     """The histories of one family up to where the first of them departs; from there on, that one.
 
-    ``part(seed)``: is it this process that plays the one that departs here?
+    ``part(seed)``: is it this process that plays the one that departs here? ``answers``: see ``fastwire.keep``.
     """
 
-    def __init__(self, family: int, seeds: Iterable[int], part: Callable[[int], bool], *, keeps: bool = True) -> None:
+    def __init__(
+        self, family: int, seeds: Iterable[int], part: Callable[[int], bool], answers: Answers | None = None
+    ) -> None:
         self.family, self.part = family, part
         self.waiting = {seed: found for seed in seeds if (found := strikes(seed))}
         self.rng = rng = Random(f"family {family}")
-        world = build_world(nodes=4, guests=rng.randint(2, 5), seed=family, pgs=8)
+        world = build_world(nodes=4, guests=4, seed=family, pgs=8)
         lab = lab_site(world, keep_s=KEEP_S)
         self.store = MemoryStore(lab.clock)
         self.journal = StageJournal(self.store, self)
-        self.sim = Sim(lab, self.store, self.journal)  # type: ignore[arg-type]
-        self.kept = keep(lab, off=not keeps)
+        self.sim = _Sim(lab, self.store, self.journal)  # type: ignore[arg-type]
+        self.kept = keep(lab, answers)
         self.laws = cast(Laws, _Hand(lab.laws, self.kept))
         self.cluster: Cluster = lab.cluster
         self.clock: LabClock = lab.clock
-        _furnish(self.cluster, rng)
+        furnish(lab.laws, self.cluster, family, rng)
         self.promises = Promises(self.laws, self.cluster)
         self.kept.on_effect = self.promises.effect
         self.told = Told(family * FAMILY, "", [], 0.0)
@@ -125,6 +134,8 @@ class Stage:
         self.verbs: dict[str, str] = {}  # open intents: key -> verb
         self.strikes: list[Strike] = []
         self.tasks: set[asyncio.Task[None]] = set()
+        self.away: set[str] = set()  # why the technician does nothing now
+        self.signed_off = False
 
     # --- what happens --------------------------------------------------------------------------------------
 
@@ -195,6 +206,10 @@ class Stage:
             end()
             self.note(f"{name} ends")
 
+    def way(self, name: str, how: str) -> None:
+        """In which of its ways a trouble befalls this history."""
+        self.told.troubles[f"{name}: {how}"] += 1
+
     def note(self, text: str) -> None:
         self.told.log.append(f"{asyncio.get_running_loop().time():7.0f} ! {text}")
 
@@ -209,8 +224,8 @@ class Stage:
     async def technician(self) -> None:
         """Prompt, late, twice, at the wrong server first, or never."""
         sim, rng = self.sim, Random(f"technician {self.family}")
-        manner = rng.choice(("prompt",) * 8 + ("late", "twice", "wrong-server", "never", "stays-away"))
-        self.told.troubles[f"technician-{manner}"] += 1
+        manner = rng.choice(("prompt",) * 16 + MANNERS[1:])
+        self.told.troubles[f"a technician who is {manner}"] += 1
         await sim.until(lambda m: m.work_order is not None and m.needs == "technician", PERSON_S)
         await asyncio.sleep({"late": 900.0}.get(manner, 20.0))
         if manner == "never":
@@ -219,36 +234,47 @@ class Stage:
         assert m.work_order is not None
         serial = m.work_order.location.serial
         if manner == "wrong-server":
-            await sim.say(MessageKind.HANDS_ON, "technician:ruben", serial="LAB0000000")
+            await self.hands_on("LAB0000000")
             await asyncio.sleep(20)
+        await self._is_there()
         for _ in range(2 if manner == "twice" else 1):
-            await sim.say(MessageKind.HANDS_ON, "technician:ruben", serial=serial)
+            await self.hands_on(serial)
         m = await sim.until(lambda m: m.node_off_at is not None or not m.open, PERSON_S)
-        if manner == "stays-away" or m.work_order is None:
+        if manner == "stays-away" or m.work_order is None or m.node_off_at is None:
             return
         for check in m.work_order.checks:
+            await self._is_there()
             for action in WORK.get(check.key, ()):
                 self.laws.advance()
                 self.laws.hands(self.cluster, NODE.name, action)
             await asyncio.sleep(10)
             await sim.say(MessageKind.FINDING, "technician:ruben", check=check.key, answer="done")
+        await self._is_there()
+        self.signed_off = True
         for _ in range(2 if manner == "twice" else 1):
             await sim.say(MessageKind.SIGN_OFF, "technician:ruben")
+
+    async def hands_on(self, serial: str) -> None:
+        await self.sim.say(MessageKind.HANDS_ON, "technician:ruben", serial=serial)
+
+    async def _is_there(self) -> None:
+        while self.away:  # noqa: ASYNC110 - as a person looks again
+            await asyncio.sleep(PERSON_S)
 
     async def operator(self) -> None:
         """Sometimes pauses, resumes, aborts; tries again when it is stuck; in the end gives up, and aborts."""
         sim, rng = self.sim, Random(f"operator {self.family}")
         loop = asyncio.get_running_loop()
         began = loop.time()
-        moods = rng.choice(("calm",) * 8 + ("pauses", "aborts", "aborts-late"))
-        self.told.troubles[f"operator-{moods}"] += 1
-        if moods == "pauses":
+        mood = rng.choice(("calm",) * 16 + MOODS[1:])
+        self.told.troubles[f"an operator who is {mood}"] += 1
+        if mood == "pauses":
             await asyncio.sleep(rng.uniform(1, 900))
             await sim.say(MessageKind.PAUSE)
             await asyncio.sleep(rng.uniform(5, 600))
             await sim.say(MessageKind.RESUME)
-        elif moods.startswith("aborts"):
-            await asyncio.sleep(rng.uniform(1, 400) if moods == "aborts" else rng.uniform(300, 2000))
+        elif mood.startswith("aborts"):
+            await asyncio.sleep(rng.uniform(1, 400) if mood == "aborts" else rng.uniform(300, 2000))
             await sim.say(MessageKind.ABORT, reason="changed my mind")
         while loop.time() - began < GIVE_UP_S:
             await asyncio.sleep(150)
@@ -259,6 +285,7 @@ class Stage:
         for name in list(self.active):
             self.end(name)
         self.strikes = []
+        self.away.add("sent home")
         await sim.say(MessageKind.ABORT, reason="it takes too long")
         await self._hands_off()
         while True:
@@ -322,9 +349,14 @@ class Stage:
             try:
                 await engine.tasks[MID]
                 return
-            except (Crash, Retryable):
+            except Crash:
                 self.told.crashes += 1
                 await asyncio.sleep(RESTART_S)
+
+
+class _Sim(Sim):
+    def context(self) -> Context:
+        return replace(super().context(), rules=Rules(cluster_noout=True))
 
 
 class _Hand:
@@ -344,13 +376,3 @@ class _Hand:
 def _where(m: Maintenance) -> str:
     codes = ", ".join(sorted({each.code for each in m.blockers}))
     return f"{'aborting, ' if m.aborting else ''}{m.step}: {codes or m.needs or m.waiting_for}"
-
-
-def _furnish(cluster: Cluster, rng: Random) -> None:
-    """Small guests (hours of copying tell nothing that minutes do not), and sometimes occasion for more actions."""
-    for guest in cluster.guests.values():
-        guest.maxmem //= rng.choice((1, 2, 4))
-    assert cluster.ceph is not None
-    if rng.random() < 0.4:
-        cluster.ceph.mgrs[NODE.name] = Mgr(NODE.name)
-        cluster.ceph.mgr_active = NODE.name

@@ -10,11 +10,25 @@ from pathlib import Path
 
 import pytest
 
+from noout.steps.effects import EFFECTS
 from tests.simulate.family import alone, histories
-from tests.simulate.strikes import FAMILY, VERBS, Coverage, aim, pairs
-from tests.simulate.troubles import TROUBLES
+from tests.simulate.strikes import (
+    BEGINS_AT,
+    FAMILY,
+    IMPOSSIBLE,
+    LEADS_TO,
+    MOMENT_S,
+    NOT_AIMED_AT,
+    VERBS,
+    WITH,
+    Coverage,
+    aim,
+    impossible_rows,
+    pairs,
+)
+from tests.simulate.troubles import TROUBLES, WAYS
 
-ABORTED_EARLY = 79  # a short one: the operator changes their mind when the LED is to be lit
+ABORTED_EARLY = 254  # a short one: the operator changes their mind when the LED is to be lit
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -25,6 +39,18 @@ def test_every_pair_of_trouble_and_action_has_its_turn() -> None:
     begun = [pair for seed in range(1, 201) if (pair := aim(seed)) is not None]
     assert {name for name, _ in begun} == set(TROUBLES)
     assert {verb for _, verb in begun} == set(VERBS)
+
+
+def test_the_lists_of_actions_and_pairs_are_whole_and_have_nothing_twice() -> None:
+    assert sorted([*VERBS, *NOT_AIMED_AT]) == sorted(EFFECTS), (
+        "every effect of noout is aimed at, or it is said why not"
+    )
+    every = {(name, verb) for name in TROUBLES for verb in VERBS}
+    assert set(pairs()) == every - set(IMPOSSIBLE) and set(IMPOSSIBLE) < every and len(pairs()) == len(set(pairs()))
+    assert set(MOMENT_S) | set(BEGINS_AT) | set(WITH) <= set(pairs()) and set(BEGINS_AT.values()) <= set(VERBS)
+    assert set(WAYS) <= set(TROUBLES) and all(verb in VERBS for verb in LEADS_TO)
+    page = (ROOT / "docs" / "explanation" / "simulation.md").read_text("utf-8")
+    assert [row for row in impossible_rows() if row not in page] == [], "the page says what cannot be, and why"
 
 
 def test_what_was_never_seen_is_told_by_name() -> None:

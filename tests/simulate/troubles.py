@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 End = Callable[[], None]
 Begin = Callable[["Stage", Random], End | None]  # None: not possible at this moment
 TROUBLES: dict[str, Begin] = {}
+STATUSES = (500, 503, 595, 596)
+# In which ways some of them befall a history; each way is counted by itself.
+WAYS: dict[str, tuple[str, ...]] = {
+    "api-error": tuple(map(str, STATUSES)),
+    "bmc-lies": ("reset", "power", "fans"),
+    "operator-sets-noout": ("for the cluster", "for the node", "for another host"),
+    "process-dies": ("before a write", "after a write"),
+    "store-gone": ("at once", "before it answers"),
+    "technician-wrong-server": ("says so", "pulls its cords"),
+}
 
 
 def trouble(begin: Begin) -> Begin:
@@ -59,7 +69,8 @@ _PATHS = (".*", "GET .*", "POST .*", "/cluster/", "/qemu", "/lxc", "/tasks", "/c
 
 @trouble
 def api_error(stage: Stage, rng: Random) -> End | None:
-    status, times = rng.choice((500, 503, 595, 596)), rng.choice((1, 2, 5, 20))
+    status, times = rng.choice(STATUSES), rng.choice((1, 2, 5, 20))
+    stage.way("api-error", str(status))
     _fault(stage, "api-error", pattern=rng.choice(_PATHS), status=status, times=times)
     return lambda: stage.laws.clear_fault(stage.cluster, "api-error")
 
@@ -118,10 +129,11 @@ def ceph_command_fails(stage: Stage, rng: Random) -> End | None:
 
 
 def _migration(stage: Stage, rng: Random, kind: str) -> End | None:
-    here = [guest for guest in _guests(stage, here=True) if guest.type == "qemu" and guest.status == "running"]
+    moves = [g for g in _guests(stage) if g.type == "qemu" and g.status == "running" and not g.local_resources]
+    here = [guest for guest in moves if guest.node == NODE.name]
     asked = {key.rpartition("/")[2] for key, verb in stage.verbs.items() if verb in ("migrate", "ha-migrate")}
     going = [guest for guest in here if str(guest.vmid) in asked] if rng.random() < 0.7 else []
-    chosen = going or here or [guest for guest in _guests(stage) if guest.type == "qemu" and guest.status == "running"]
+    chosen = going or here or moves
     if not chosen:
         return None
     return _fault(stage, "migration", vmid=rng.choice(chosen).vmid, kind=kind, times=rng.choice((1, 2, 5)))
@@ -197,7 +209,9 @@ def bmc_mute(stage: Stage, rng: Random) -> End | None:
 
 @trouble
 def bmc_lies(stage: Stage, rng: Random) -> End | None:
-    return _fault(stage, "bmc-lies", node=NODE.name, about=rng.choice(("reset", "power", "fans")))
+    about = rng.choice(WAYS["bmc-lies"])
+    stage.way("bmc-lies", about)
+    return _fault(stage, "bmc-lies", node=NODE.name, about=about)
 
 
 @trouble
@@ -306,6 +320,8 @@ def operator_sets_noout(stage: Stage, rng: Random) -> End | None:
     present = ceph.flags if not host else ceph.crush_node_flags.get(host, set())
     if "noout" in present:
         return None
+    whose = {"": "for the cluster", NODE.name: "for the node"}
+    stage.way("operator-sets-noout", whose.get(host, "for another host"))
     if host:
         stage.laws.ceph_group_flags(stage.cluster, host, ["noout"], True, "piet")
     else:
@@ -327,10 +343,14 @@ def operator_clears_our_flag(stage: Stage, rng: Random) -> End | None:
     ceph = stage.cluster.ceph
     assert ceph is not None
     stage.laws.advance()
-    if "noout" not in ceph.crush_node_flags.get(NODE.name, set()) or stage.promises.is_foreign(NODE.name, "noout"):
+    ours = [host for host in (NODE.name, "") if stage.promises.is_ours(host, "noout")]
+    if not ours:
         return None
     stage.promises.unheld_by_others()
-    stage.laws.ceph_group_flags(stage.cluster, NODE.name, ["noout"], False, "piet")
+    if ours[0]:
+        stage.laws.ceph_group_flags(stage.cluster, NODE.name, ["noout"], False, "piet")
+    else:
+        stage.laws.ceph_flag(stage.cluster, "noout", False, "piet")
     return _nothing
 
 
@@ -353,17 +373,22 @@ def clock_jumps(stage: Stage, rng: Random) -> End | None:
 
 @trouble
 def store_gone(stage: Stage, rng: Random) -> End | None:
-    stage.journal.gone = True
+    """The database does not answer; or it takes one more write, and is gone before it says so."""
+    cut = rng.random() < 0.3
+    stage.way("store-gone", WAYS["store-gone"][cut])
+    stage.journal.gone, stage.journal.cut = not cut, cut
 
     def end() -> None:
-        stage.journal.gone = False
+        stage.journal.gone = stage.journal.cut = False
 
     return end
 
 
 @trouble
 def process_dies(stage: Stage, rng: Random) -> End | None:
-    if rng.random() < 0.25:
+    before = rng.random() < 0.25
+    stage.way("process-dies", WAYS["process-dies"][not before])
+    if before:
         stage.journal.dies_before = True
     else:
         stage.journal.dies_in = rng.choice((1, 1, 1, 2, 3, 5))  # 1: at once, with the intent written and nothing done
@@ -380,3 +405,45 @@ def operator_aborts(stage: Stage, rng: Random) -> End | None:
 def operator_pauses(stage: Stage, rng: Random) -> End | None:
     stage.spawn(stage.sim.say(MessageKind.PAUSE))
     return lambda: stage.spawn(stage.sim.say(MessageKind.RESUME))
+
+
+# --- the technician -------------------------------------------------------------------------------------------
+
+
+@trouble
+def technician_late(stage: Stage, rng: Random) -> End | None:
+    """Whatever the technician would do next is done when this is over."""
+    return _away(stage, "late")
+
+
+@trouble
+def technician_never(stage: Stage, rng: Random) -> End | None:
+    """Nobody comes, or whoever was there is gone, until the operator gives up."""
+    return _away(stage, "never")
+
+
+def _away(stage: Stage, how: str) -> End:
+    stage.away.add(how)
+    return lambda: stage.away.discard(how)
+
+
+@trouble
+def technician_twice(stage: Stage, rng: Random) -> End | None:
+    """The telephone sends hands-on once more, or before its time; and the sign-off once more."""
+    stage.spawn(stage.hands_on(stage.cluster.bmcs[NODE.name].serial))
+    if stage.signed_off:
+        stage.spawn(stage.sim.say(MessageKind.SIGN_OFF, "technician:ruben"))
+    return _nothing
+
+
+@trouble
+def technician_wrong_server(stage: Stage, rng: Random) -> End | None:
+    """Hands-on at another machine, which noout refuses; or without a word its cords are pulled."""
+    other = _other_node(stage, rng)
+    pulled = rng.random() < 0.3
+    if pulled and (end := _dies(stage, other)) is not None:
+        stage.way("technician-wrong-server", "pulls its cords")
+        return end
+    stage.way("technician-wrong-server", "says so")
+    stage.spawn(stage.hands_on(stage.cluster.bmcs[other].serial))
+    return _nothing
