@@ -21,11 +21,13 @@ from dataclasses import asdict, dataclass
 from tests.support import cephwriter
 from tests.support.cephs import Brief, RealCephUnderTest, ask, until, whole
 from tests.support.cephwriter import SIZE_BYTES, Writer
-from tests.support.realceph import DOWN_OUT_INTERVAL_S, OSDS, POOL, RealCeph, lacking
+from tests.support.realceph import RealCeph
 
 from noout.adapters.ceph import CephCli
 from noout.adapters.clock import SystemClock
 from noout.domain.cluster import NodeId
+from noout.lab.real.ceph import DOWN_OUT_INTERVAL_S, OSDS, POOL
+from noout.lab.real.needs import lacking_for_ceph as lacking
 
 HOST = "pve2"
 NOOUT = frozenset({"noout"})

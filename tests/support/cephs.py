@@ -18,13 +18,14 @@ from noout.adapters.clock import SystemClock
 from noout.domain.cluster import NodeId
 from noout.domain.errors import UnknownOutcome
 from noout.lab.clock import ManualClock
+from noout.lab.real.ceph import DOWN_OUT_INTERVAL_S, HOSTS, MGRS, MONS, OSDS, PGS, POOL, host_of
 from noout.lab.wire.shell import run_command
 from noout.lab.world.build import EPOCH, build_world
 from noout.lab.world.ceph_map import crush
 from noout.lab.world.laws import Laws
 from noout.lab.world.model import Ceph, GiB, Osd, Pg, Pool
 from noout.ports import Completed, Shell
-from tests.support.realceph import DOWN_OUT_INTERVAL_S, HOSTS, MGRS, MONS, OSDS, PGS, POOL, RealCeph, host_of
+from tests.support.realceph import RealCeph
 
 # Where ``ceph`` is run: two nodes, so that the second is asked when the first does not answer.
 ASKED = (NodeId("c1", "pve1"), NodeId("c1", "pve4"))

@@ -17,7 +17,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import Self
 
-from tests.support.realceph import POOL, RealCeph
+from noout.lab.real.ceph import POOL
+from tests.support.realceph import RealCeph
 
 PYTHON = "/usr/bin/python3"
 SIZE_BYTES = 4096

@@ -9,10 +9,8 @@ stdin, ends it), then writes FILE: what it asked and when, by three kinds of cli
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,80 +19,11 @@ from noout.adapters.clock import SystemClock
 from noout.adapters.probe import DirectProber
 from noout.domain.cluster import GuestId
 from noout.domain.impact import Sample, Service
+from noout.lab.real.clients import Talk, ask_datagrams, ask_stream, get
 
 UDP_EVERY_S, STREAM_EVERY_S, CONNECT_EVERY_S = 0.010, 0.020, 0.050
 GUEST = GuestId("real", 100)
 CHUNK = timedelta(seconds=1)
-
-
-@dataclass
-class Talk:
-    """Numbered questions to one service: when each was asked, how late, and when and how it was answered."""
-
-    asked: list[float] = field(default_factory=list)
-    lag_s: list[float] = field(default_factory=list)
-    answers: list[tuple[float, int, int, str]] = field(default_factory=list)  # at, question, counter, boot
-    reconnects: int = 0
-
-    def ask(self, at: float, lag_s: float) -> bytes:
-        self.asked.append(at)
-        self.lag_s.append(lag_s)
-        return b"%d" % (len(self.asked) - 1)
-
-    def answered(self, at: float, line: bytes) -> None:
-        question, counter, boot = line.decode().split()
-        self.answers.append((at, int(question), int(counter), boot))
-
-
-class Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, talk: Talk) -> None:
-        self.talk = talk
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        self.talk.answered(now(), data)
-
-
-def now() -> float:
-    return SystemClock().now().timestamp()
-
-
-async def instants(every_s: float) -> Any:
-    """How late each instant comes; one that is over is skipped, never made up."""
-    loop = asyncio.get_running_loop()
-    due = loop.time()
-    while True:
-        due += every_s
-        await asyncio.sleep(due - loop.time())
-        lag = loop.time() - due
-        yield lag
-        due += int(lag / every_s) * every_s
-
-
-async def ask_datagrams(address: str, talk: Talk) -> None:
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: Datagrams(talk), remote_addr=(address, 7))
-    async for lag in instants(UDP_EVERY_S):
-        transport.sendto(talk.ask(now(), lag))
-
-
-async def ask_stream(address: str, talk: Talk) -> None:
-    """One connection for good; it is opened again when it breaks, and that is counted."""
-    while True:
-        with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection(address, 7)
-            reading = asyncio.create_task(read_stream(reader, talk))
-            async for lag in instants(STREAM_EVERY_S):
-                if reading.done():
-                    break
-                writer.write(talk.ask(now(), lag) + b"\n")
-        talk.reconnects += 1
-        await asyncio.sleep(STREAM_EVERY_S)
-
-
-async def read_stream(reader: asyncio.StreamReader, talk: Talk) -> None:
-    with contextlib.suppress(OSError):
-        while line := await reader.readline():
-            talk.answered(now(), line)
 
 
 async def ask_connections(address: str, samples: list[Sample]) -> None:
@@ -114,23 +43,14 @@ async def ask_connections(address: str, samples: list[Sample]) -> None:
             await clock.sleep((since - clock.now()).total_seconds())
 
 
-async def get(address: str, path: str) -> str:
-    async with asyncio.timeout(30):
-        reader, writer = await asyncio.open_connection(address, 80)
-        writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-        answer = await reader.read()
-        writer.close()
-    return answer.decode().split("\r\n\r\n", 1)[1].strip()
-
-
 async def main(address: str, file: Path) -> None:
     datagrams, stream, samples = Talk(), Talk(), list[Sample]()
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     asking = [
-        asyncio.create_task(ask_datagrams(address, datagrams)),
-        asyncio.create_task(ask_stream(address, stream)),
+        asyncio.create_task(ask_datagrams(address, datagrams, UDP_EVERY_S)),
+        asyncio.create_task(ask_stream(address, stream, STREAM_EVERY_S)),
         asyncio.create_task(ask_connections(address, samples)),
     ]
     sys.stdout.write("ready\n")

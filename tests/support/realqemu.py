@@ -21,13 +21,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
-import os
-import re
 import secrets
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -38,112 +33,16 @@ from typing import Any, Self
 
 from noout.adapters.clock import SystemClock
 from noout.domain.impact import Sample
-from tests.support.guestprobe import GUEST, Talk
-from tests.support.warden import engage
+from noout.lab.real.clients import Talk
+from noout.lab.real.needs import lacking
+from noout.lab.real.qemu import BOOT_LIMIT_S, BOOT_TRIES, UNLIMITED, Hardware, Machine, begin, follow, launch
+from noout.lab.real.warden import engage
+from tests.support.guestprobe import GUEST
 
-QEMU = "qemu-system-x86_64"
-OLDEST_QEMU = 9
-PROGRAMS = (QEMU, "ip", "tc", "gcc")
-PARTS = Path(os.environ.get("NOOUT_REAL_GUEST") or "/var/cache/noout-real/guest")  # where install-real-parts puts them
-
-RAM_MIB, ARENA_MIB = 128, 32
-BOOT_LIMIT_S, BOOT_TRIES = 60.0, 3  # about one boot in seventy never ends
 CLIENT, GUEST_ADDRESS = "10.77.0.1", "10.77.0.10"
 MIGRATION = {"a": "10.78.0.1", "b": "10.78.0.2"}
 MIGRATION_PORT = 4444
 LINK_BYTES_PER_S = 125_000_000  # a migration network of 1 Gbit/s, held by the link itself
-UNLIMITED = 0  # what QEMU may send: as much as the link takes
-DOWNTIME_LIMIT_MS = 100  # qemu-server's default
-
-
-@functools.cache
-def lacking() -> str:
-    """The sentence to skip with; empty where everything is there."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    missing += [] if (PARTS / "vmlinuz").exists() else ["a guest kernel"]
-    if missing:
-        return f"a real migration needs {', '.join(missing)} (scripts/install-real-parts)"
-    told = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout
-    version = re.search(r"version (\d+)", told)
-    if version is None or int(version[1]) < OLDEST_QEMU:
-        return f"a real migration needs QEMU {OLDEST_QEMU} or later: an older one loses writes without KVM"
-    if os.geteuid() != 0:
-        return "a real migration needs root, for network namespaces"
-    return "" if os.access("/dev/net/tun", os.W_OK) else "a real migration needs /dev/net/tun"
-
-
-class Qmp:
-    """QEMU's monitor: one question at a time; events are passed over."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    @classmethod
-    async def connect(cls, path: Path, process: asyncio.subprocess.Process) -> Self:
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    streams = await asyncio.open_unix_connection(str(path))
-                    break
-                except OSError:
-                    if process.returncode is not None:
-                        raise RuntimeError(f"QEMU ended with {process.returncode} before it listened") from None
-                    await asyncio.sleep(0.02)
-        qmp = cls(*streams)
-        await qmp._reader.readline()  # the greeting
-        await qmp.execute("qmp_capabilities")
-        return qmp
-
-    async def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
-        """What it returns; RuntimeError with QEMU's words when it refuses."""
-        asked = {"execute": command} | ({"arguments": arguments} if arguments else {})
-        self._writer.write(json.dumps(asked).encode() + b"\n")
-        async with asyncio.timeout(30):
-            while line := await self._reader.readline():
-                answer = json.loads(line)
-                if "return" in answer:
-                    return answer["return"]
-                if "error" in answer:
-                    raise RuntimeError(f"{command}: {answer['error']['desc']}")
-        raise RuntimeError(f"{command}: QEMU hung up")
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-@dataclass
-class Machine:
-    """One QEMU process on one of the hosts."""
-
-    host: str
-    process: asyncio.subprocess.Process
-    qmp: Qmp
-    console: Path
-
-    async def status(self) -> str:
-        return str((await self.qmp.execute("query-status"))["status"])
-
-    async def migration(self) -> dict[str, Any]:
-        answer: dict[str, Any] = await self.qmp.execute("query-migrate")
-        return answer
-
-    async def ready(self, limit_s: float = 20.0) -> None:
-        """Until an incoming one has taken everything in."""
-        async with asyncio.timeout(limit_s):
-            while True:
-                if await self.status() != "inmigrate":
-                    return
-                await asyncio.sleep(0.02)
-
-    async def go_on(self) -> None:
-        await self.ready()
-        await self.qmp.execute("cont")
-
-    async def end(self) -> None:
-        self.qmp.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        await self.process.wait()
 
 
 @dataclass(frozen=True)
@@ -254,31 +153,12 @@ class TwoHosts:
 
     async def start(self, host: str, *, restored: bool = False, incoming: bool = False) -> Machine:
         """A QEMU process: one that boots, one that goes on from the template, or one that waits for a migration."""
-        number = len(self.machines)
-        console, socket = self.folder / f"{number}.console", self.folder / f"{number}.qmp"
-        source = []
-        if restored:
-            source = ["-incoming", f"exec:cat {self.template}", "-S"]
-        elif incoming:
-            source = ["-incoming", f"tcp:{MIGRATION[host]}:{MIGRATION_PORT}", "-S"]
-        words = ["console=ttyS0", "quiet", "panic=-1", "mitigations=off", "random.trust_cpu=on"]
-        process = await asyncio.create_subprocess_exec(
-            *("ip", "netns", "exec", self.names[host], QEMU, "-nodefaults", "-no-user-config", "-display", "none"),
-            *("-M", "q35", "-accel", "tcg", "-m", f"{RAM_MIB}", "-smp", "1", "-no-reboot"),
-            *("-kernel", str(self.guest / "vmlinuz"), "-initrd", str(self.guest / "initramfs")),
-            *("-append", " ".join([*words, f"guest_address={GUEST_ADDRESS}", f"arena_mib={ARENA_MIB}"])),
-            *("-netdev", "tap,id=net0,ifname=tap0,script=no,downscript=no"),
-            *("-device", "virtio-net-pci,netdev=net0,mac=52:54:00:77:00:10,romfile="),
-            *("-serial", f"file:{console}", "-qmp", f"unix:{socket},server=on,wait=off", *source),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=(self.folder / f"{number}.said").open("wb"),
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            machine = Machine(host, process, await Qmp.connect(socket, process), console)
-        except (RuntimeError, TimeoutError) as error:
-            error.add_note((self.folder / f"{number}.said").read_text(errors="replace"))
-            raise
+        said = self.folder / f"{len(self.machines)}"
+        source = f"exec:cat {self.template}" if restored else ""
+        source = f"tcp:{MIGRATION[host]}:{MIGRATION_PORT}" if incoming else source
+        hardware = Hardware(self.guest, GUEST_ADDRESS, "tap0", "52:54:00:77:00:10")
+        inside = ("ip", "netns", "exec", self.names[host])
+        machine = await launch(hardware, host, said, inside=inside, incoming=source)
         self.machines.append(machine)
         if restored:
             await machine.go_on()
@@ -288,51 +168,30 @@ class TwoHosts:
         """On host A from the kernel on; one that hangs is ended and tried again."""
         for _ in range(BOOT_TRIES):
             machine = await self.start("a")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(BOOT_LIMIT_S):
-                    while "guest: ready" not in machine.console.read_text(errors="replace"):
-                        if machine.process.returncode is not None:
-                            raise RuntimeError(f"the guest ended: {machine.console.read_text(errors='replace')}")
-                        await asyncio.sleep(0.1)
+            if await machine.booted():
                 return machine
             await machine.end()
         raise RuntimeError(f"the guest did not start in {BOOT_TRIES} tries of {BOOT_LIMIT_S:g} s each")
 
     async def begin(self, source: Machine, target: Machine, *, bytes_per_s: int = UNLIMITED) -> datetime:
-        """As qemu-server does it: capabilities, parameters, go."""
-        on = [{"capability": name, "state": True} for name in ("auto-converge", "xbzrle")]
-        await source.qmp.execute("migrate-set-capabilities", {"capabilities": on})
-        parameters = {"downtime-limit": DOWNTIME_LIMIT_MS, "max-bandwidth": bytes_per_s}
-        await source.qmp.execute("migrate-set-parameters", parameters)
         started = SystemClock().now()
-        await source.qmp.execute("migrate", {"uri": f"tcp:{MIGRATION[target.host]}:{MIGRATION_PORT}"})
+        await begin(source, f"tcp:{MIGRATION[target.host]}:{MIGRATION_PORT}", bytes_per_s=bytes_per_s)
         return started
 
     async def migrate(self, source: Machine, target: Machine, *, bytes_per_s: int = UNLIMITED) -> Report:
         """The whole of it in qemu-server's order: poll, let the target go on, stop the source."""
         started = await self.begin(source, target, bytes_per_s=bytes_per_s)
-        told: dict[str, Any] = {}
-        throttle = 0
+        throttles: list[int] = []
         async with asyncio.timeout(120):
-            while (told := await source.migration())["status"] != "completed":
-                if told["status"] in ("failed", "cancelled"):
-                    raise RuntimeError(f"the migration {told['status']}: {told.get('error-desc', '')}")
-                throttle = max(throttle, told.get("cpu-throttle-percentage", 0))
-                await asyncio.sleep(self._pause_s(told))
+            told = await follow(source, lambda look: throttles.append(look.get("cpu-throttle-percentage", 0)))
+        if told["status"] != "completed":
+            raise RuntimeError(f"the migration {told['status']}: {told.get('error-desc', '')}")
         completed = SystemClock().now()
         await target.go_on()
         resumed = SystemClock().now()
         await source.end()
         times = (told["downtime"], told["setup-time"], told["total-time"])
-        return Report(started, completed, resumed, *times, throttle, told["ram"])
-
-    @staticmethod
-    def _pause_s(told: dict[str, Any]) -> float:
-        """qemu-server looks once a second, and ten times a second when less is left than it sends in one."""
-        ram, elapsed_ms = told.get("ram"), told.get("total-time", 0)
-        if not ram or not elapsed_ms:
-            return 0.1
-        return 0.1 if ram["remaining"] < ram["transferred"] * 1000 / elapsed_ms else 1.0
+        return Report(started, completed, resumed, *times, max(throttles), told["ram"])
 
     # --- clients ----------------------------------------------------------------------------------------------
 

@@ -14,17 +14,18 @@ from noout.adapters.ceph import CephCli
 from noout.adapters.clock import SystemClock
 from noout.adapters.store.memory import MemoryStore
 from noout.codec import encode
-from noout.domain.cluster import ClusterState, Node, NodeId, Task
+from noout.domain.cluster import ClusterState, Near, Node, NodeId, Task
 from noout.domain.hardware import HardwareState, Power
 from noout.domain.journal import Event, Kind, Message, MessageKind
 from noout.domain.maintenance import Maintenance, Mode, Observation, Plan
 from noout.domain.workorder import Location, WorkOrder
+from noout.lab.real.ceph import HOSTS, MGRS, MONS, OSDS
 from noout.ports import Description
 from noout.run.advance import advance
 from noout.run.context import Answer, Context
 from noout.run.fold import fold
 from noout.steps.site import Site
-from tests.support.realceph import HOSTS, MGRS, MONS, OSDS, RealCeph
+from tests.support.realceph import RealCeph
 
 CLUSTER = "c1"
 GIB = 1024**3
@@ -69,7 +70,7 @@ class Pve:
         self.machine = machine
         self.description = Description("the oldest of the three")
 
-    async def observe(self, *, keep_s: float | None = None) -> ClusterState:
+    async def observe(self, *, keep_s: float | None = None, near: Near | None = None) -> ClusterState:
         nodes = tuple(
             Node(NodeId(CLUSTER, host), host != self.machine.node.name or self._is_on(), 64 * GIB, 0, 32)
             for host in HOSTS

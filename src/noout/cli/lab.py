@@ -1,17 +1,23 @@
-"""``noout lab``: simulated clusters on this machine, to try everything on."""
+"""``noout lab``: simulated clusters on this machine, to try everything on; or one with real parts."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from noout.domain.errors import Broken, UsageError
+from noout.domain.errors import Broken, Refused, UsageError
+from noout.lab.real import box
+from noout.lab.real.lab import real_lab
+from noout.lab.real.needs import lacking_for_lab
+from noout.lab.real.serve import RealServer
+from noout.lab.real.world import GUESTS_MAX
 from noout.lab.scenarios import ScenarioError, build
 from noout.lab.wire.serve import BMC, CONTROL, LOOPBACK, NEXT_CLUSTER, SSH, LabServer, PortTaken
 
@@ -46,22 +52,84 @@ def banner(server: LabServer, config: Path | None) -> str:
 
 async def run(server: LabServer, config: Path | None, console: Console) -> None:
     """Serve until SIGINT or SIGTERM."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     async with server:
         if config is not None:
             server.write_config(config)
         console.print(banner(server, config), highlight=False, soft_wrap=True, markup=False)
-        serving = asyncio.create_task(server.serve_forever())
-        stopping = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await stopping
-        if serving in done:
-            await serving  # raises what went wrong
+        await _until_told(server)
+
+
+async def _until_told(server: LabServer) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(server.serve_forever())
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await stopping
+    if serving in done:
+        await serving  # raises what went wrong
+
+
+# --- with real parts ----------------------------------------------------------------------------------------
+
+
+def real_banner(server: RealServer, config: Path | None) -> str:
+    (name, cluster), *_ = server.world.clusters.items()
+    nodes = list(cluster.nodes)
+    last = server.base + len(nodes) - 1
+    lines = [
+        f"{name}: {len(nodes)} nodes ({nodes[0]} to {nodes[-1]}) in their own network, {len(cluster.guests)} guests",
+        f"  Proxmox VE  https://{LOOPBACK}:{server.base} to {last}",
+        f"control       {server.control_url}",
+        f"network       nsenter --net={server.place} COMMAND",
+    ]
+    if config is not None:
+        lines += [f"configuration {config}", "Try, as root:"]
+        lines += [f"  noout {each} --config {config}" for each in ("health", "plan pve3", "maintain pve3")]
+    return "\n".join([*lines, "Stop it with Ctrl-C."])
+
+
+def _boxed(folder: Path, guests: int, port: int, config: Path | None, with_ceph: bool) -> None:
+    """The lab itself, as the first process of its box."""
+    console = Console()
+
+    async def serve() -> None:
+        def say(text: str) -> None:
+            console.print(text, highlight=False, markup=False)
+
+        async with real_lab(folder, port=port, guests=guests, with_ceph=with_ceph, say=say) as server:
+            if config is not None:
+                server.write_config(config)
+            console.print(real_banner(server, config), highlight=False, soft_wrap=True, markup=False)
+            await _until_told(server)
+
+    asyncio.run(serve())
+
+
+def _outside(guests: int, port: int, config: Path | None, with_ceph: bool) -> None:
+    """Put it into a box, and wait until it, or we, are told to stop."""
+    why = lacking_for_lab()
+    if why:
+        raise Refused(f"no lab with real parts here: {why}", remedy="`noout lab` simulates one anywhere")
+    with box.folder() as folder:
+        argv = [sys.executable, "-m", "noout", "lab", "--real", "--boxed", str(folder), "--port", str(port)]
+        argv += ["--guests", str(guests), *([] if with_ceph else ["--no-ceph"])]
+        argv += [] if config is None else ["--write-config", str(config.resolve())]
+        process = box.start(folder, argv)
+        signal.signal(signal.SIGTERM, lambda *_: process.kill())
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            code = 0
+        finally:
+            process.kill()
+            process.wait()
+    if code > 0:
+        raise Broken("the lab ended by itself", remedy="what it said stands above")
 
 
 def _sentence(error: Exception) -> tuple[str, str]:
@@ -80,8 +148,20 @@ def lab(
         Path | None, typer.Option(metavar="FILE", help="Write a noout.toml (0600) with everything in it.")
     ] = None,
     scenario: Annotated[str, typer.Option(metavar="NAME", help="A named world with its faults.")] = "default",
+    real: Annotated[
+        bool, typer.Option("--real", help="Real QEMU, IPMI and Ceph in namespaces of its own; needs root.")
+    ] = False,
+    ceph: Annotated[bool, typer.Option("--ceph/--no-ceph", help="With --real: a real Ceph too.")] = True,
+    boxed: Annotated[Path | None, typer.Option("--boxed", hidden=True)] = None,
 ) -> None:
     """Serve simulated Proxmox VE + Ceph clusters with their BMCs on loopback, until Ctrl-C."""
+    if real:
+        count = min(guests, GUESTS_MAX) if guests != 24 else 6
+        if boxed is None:
+            _outside(count, port, write_config, ceph)
+        else:
+            _boxed(boxed, count, port, write_config, ceph)
+        return
     try:
         world, switch_on = build(scenario, nodes=nodes, guests=guests, seed=seed)
         server = LabServer(world, port=port, speed=speed)

@@ -34,6 +34,11 @@ class LabClock:
         return virtual_seconds / self.speed
 
 
+def wall_now() -> float:
+    """Unix seconds of the machine: for a lab whose parts live by its time."""
+    return time.time()
+
+
 class ManualClock:
     """A clock that a test moves by hand; it never goes back."""
 

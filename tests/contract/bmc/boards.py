@@ -19,8 +19,8 @@ from noout.adapters.clock import SystemClock
 from noout.adapters.http import Server
 from noout.domain.cluster import NodeId
 from noout.domain.hardware import Power
+from noout.lab.real.ipmi import FANS, MODEL, PASSWORD, SERIAL, USER, IpmiSim
 from noout.ports import Bmc, Clock
-from tests.support.ipmisim import FANS, MODEL, PASSWORD, SERIAL, USER, IpmiSim
 from tests.support.labsite import lab_site
 from tests.support.ownvenv import python_with
 from tests.support.virtual import run_virtual

@@ -11,8 +11,9 @@ import pytest
 from noout.adapters.bmc import IpmiBmc
 from noout.adapters.clock import SystemClock
 from noout.domain.hardware import HardwareState, Power, SensorKind
+from noout.lab.real.ipmi import FANS, PASSWORD, USER, IpmiSim
 from tests.contract.bmc.boards import NODE
-from tests.support.ipmisim import FANS, PASSWORD, USER, IpmiSim, ipmi_sim
+from tests.support.ipmisim import ipmi_sim
 
 pytestmark = pytest.mark.real
 

@@ -19,8 +19,9 @@ from noout.app.proposals import stream_of
 from noout.app.showing import picture_of
 from noout.app.watcher import Watcher
 from noout.domain.hardware import Condition, Fault, Urgency
+from noout.lab.real.ipmi import FULL_RPM, PASSWORD, USER, IpmiSim
 from tests.contract.bmc.boards import NODE
-from tests.support.ipmisim import FULL_RPM, PASSWORD, USER, IpmiSim, ipmi_sim
+from tests.support.ipmisim import ipmi_sim
 from tests.unit.watch.test_picture import drawn
 
 pytestmark = pytest.mark.real

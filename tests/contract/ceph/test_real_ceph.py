@@ -16,6 +16,8 @@ import pytest_asyncio
 
 from noout.domain.ceph import CephState
 from noout.domain.errors import Broken, Refused, Retryable
+from noout.lab.real.ceph import DOWN_OUT_INTERVAL_S, HOSTS, MONS, OSDS, PGS
+from noout.lab.real.needs import lacking_for_ceph as lacking
 from tests.support.cephs import (
     ACeph,
     Brief,
@@ -29,7 +31,7 @@ from tests.support.cephs import (
     until,
     whole,
 )
-from tests.support.realceph import DOWN_OUT_INTERVAL_S, HOSTS, MONS, OSDS, PGS, RealCeph, lacking
+from tests.support.realceph import RealCeph
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

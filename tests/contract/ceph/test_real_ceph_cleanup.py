@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.realceph import MGRS, MONS, RealCeph, lacking
+from noout.lab.real.ceph import MGRS, MONS
+from noout.lab.real.needs import lacking_for_ceph as lacking
+from tests.support.realceph import RealCeph
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(bool(lacking()), reason=lacking() or "all there")]
 

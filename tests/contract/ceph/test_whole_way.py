@@ -19,10 +19,12 @@ from noout.adapters.clock import SystemClock
 from noout.domain.errors import Forbidden
 from noout.domain.journal import MessageKind
 from noout.domain.maintenance import Maintenance
+from noout.lab.real.ceph import DOWN_OUT_INTERVAL_S
+from noout.lab.real.needs import lacking_for_ceph as lacking
 from tests.support import cephwriter
 from tests.support.cephs import ASKED, RealCephUnderTest, heal
 from tests.support.cephwriter import Writer, Writes
-from tests.support.realceph import DOWN_OUT_INTERVAL_S, RealCeph, lacking
+from tests.support.realceph import RealCeph
 from tests.support.wholeway import WholeWay
 
 pytestmark = [

@@ -18,8 +18,10 @@ import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from noout.lab.real.needs import lacking
+from noout.lab.real.qemu import DOWNTIME_LIMIT_MS, Machine
 from tests.contract.migration.accounts import lost_ms, silence_ms, witnessed
-from tests.support.realqemu import DOWNTIME_LIMIT_MS, LINK_BYTES_PER_S, Machine, TwoHosts, lacking
+from tests.support.realqemu import LINK_BYTES_PER_S, TwoHosts
 from tests.support.savedguest import saved_guest
 
 LAG_MS_MAX = 30.0

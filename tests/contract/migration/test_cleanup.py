@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.realqemu import TwoHosts, lacking
+from noout.lab.real.needs import lacking
+from tests.support.realqemu import TwoHosts
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(bool(lacking()), reason=lacking() or "all there")]
 

@@ -177,6 +177,21 @@ def test_a_container_is_dark_for_seconds_when_it_is_relocated() -> None:
     assert spell.why == "restart" and spell.until is not None and 2 < spell.until - spell.since < 10
 
 
+@pytest.mark.parametrize("status", ["running", "stopped"], ids=["while it shuts down", "when it is down"])
+def test_a_container_whose_target_dies_is_started_again_where_it_was(status: str) -> None:
+    play = Play()
+    task = play.laws.start_migration(play.c, 200, "pve1", online=False, user=USER, restart=True)
+    play.until(lambda: play.guest(200).status == status, 10)
+    play.laws.power_cut(play.c, "pve1")
+    finished(play, task)
+    play.forward(10)
+    assert task.exitstatus == "migration problems"
+    assert any("start container on source node" in line for line in task.log)
+    assert (play.guest(200).node, play.guest(200).status, play.guest(200).lock) == ("pve3", "running", None)
+    (spell,) = (each for each in play.dark(200) if each.why == "restart")
+    assert spell.until is not None
+
+
 def test_a_container_does_not_move_online() -> None:
     play = Play()
     task = play.migrate(200, "pve1")

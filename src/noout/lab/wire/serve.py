@@ -28,7 +28,7 @@ from noout.lab.wire.control import control_app
 from noout.lab.wire.http import LabH11Protocol
 from noout.lab.wire.pve.app import pve_app
 from noout.lab.wire.redfish import BmcLogin, redfish_app
-from noout.lab.wire.ssh import Place, private_key, serve_ssh
+from noout.lab.wire.ssh import Elsewhere, Place, private_key, serve_ssh
 from noout.lab.wire.tls import self_signed
 from noout.lab.world.laws import Laws
 from noout.lab.world.model import Cluster, World
@@ -98,13 +98,16 @@ class LabServer:
     ``port`` 0 finds a free base. ``speed``: virtual seconds a wall second.
     """
 
-    def __init__(self, world: World, *, port: int = 8006, speed: float = 1.0) -> None:
+    has_redfish = True
+    elsewhere: Elsewhere | None = None  # runs the nodes' commands for real, where that is so
+
+    def __init__(self, world: World, *, port: int = 8006, speed: float = 1.0, clock: LabClock | None = None) -> None:
         largest = max(len(cluster.nodes) for cluster in world.clusters.values())
         if largest > NODES_MAX:
             raise ValueError(f"the ports hold {NODES_MAX} nodes a cluster, not {largest}")
         self.world = world
-        self.clock = LabClock.from_now(world.epoch, speed)
-        self.laws = Laws(world, self.clock)
+        self.clock = clock or LabClock.from_now(world.epoch, speed)
+        self.laws = self.make_laws()
         self.base = port
         self.addresses: dict[str, dict[str, Address]] = {}
         self._secret = secrets.token_bytes(32)
@@ -114,6 +117,9 @@ class LabServer:
         self._acceptors: list[asyncssh.SSHAcceptor] = []
         self._places: list[Place] = []
         self._ticker: asyncio.Task[None] | None = None
+
+    def make_laws(self) -> Laws:
+        return Laws(self.world, self.clock)
 
     # --- life --------------------------------------------------------------------------------------------
 
@@ -224,13 +230,12 @@ class LabServer:
         pve, bmc = self_signed(f"{node}.{cluster.name}.lab", since), self_signed(f"bmc-{node}", since)
         cluster.nodes[node].fingerprint = pve.fingerprint
         login = BmcLogin("noout", secrets.token_urlsafe(12))
-        apps = (
-            (pve_app(self.laws, cluster.name, node), port, pve),
-            (redfish_app(self.laws, cluster, node, login), port + BMC, bmc),
-        )
+        apps = [(pve_app(self.laws, cluster.name, node), port, pve)]
+        if self.has_redfish:
+            apps.append((redfish_app(self.laws, cluster, node, login), port + BMC, bmc))
         self._webs += [_Web(app, self._sockets[where], cert.server_context()) for app, where, cert in apps]
         host_key = private_key(self._secret, "host", cluster.name, node)
-        place = Place(self.laws, cluster, node, self.clock.wall_seconds)
+        place = Place(self.laws, cluster, node, self.clock.wall_seconds, elsewhere=self.elsewhere)
         self._places.append(place)
         allowed = asyncssh.import_authorized_keys(self.client_key.export_public_key().decode())
         self._acceptors.append(await serve_ssh(place, self._sockets[port + SSH], host_key, allowed))

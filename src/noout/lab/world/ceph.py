@@ -19,6 +19,8 @@ BEACON_GRACE_S = 30.0  # however a mgr ended, the mons believe in it so long; th
 class CephLaws(CephDataLaws):
     """Commands and services; the consequences come about in ``ceph_data``."""
 
+    tells_of_ceph = True  # whether these records say how Ceph is
+
     @staticmethod
     def _ceph(cluster: Cluster) -> Ceph:
         if cluster.ceph is None:

@@ -53,8 +53,11 @@ class Kernel:
 
     def advance(self) -> float:
         """Run every due event, in order, up to the clock's now; return it. Time never goes back."""
-        until = max(self.clock.now(), self.world.now)
-        if until == self._settled and not (self._heap and self._heap[0][0] <= until):
+        world, heap = self.world, self._heap
+        until = self.clock.now()
+        if until < world.now:
+            until = world.now
+        if until == self._settled and not (heap and heap[0][0] <= until):
             return until  # nothing is due, and all was settled at this very instant
         while self._heap and self._heap[0][0] <= until:
             when, _, fn = heapq.heappop(self._heap)

@@ -17,6 +17,8 @@ from noout.lab.world.movers import ColdMigration, Done, LiveMigration, Mover, Re
 class MigrationLaws(GuestLaws):
     """Migration from the POST to the unlocked guest on the other node."""
 
+    live_mover: type[LiveMigration] = LiveMigration
+
     def __init__(self, world: World, clock: HasNow) -> None:
         super().__init__(world, clock)
         self._movers: dict[str, Mover] = {}  # by UPID
@@ -66,7 +68,7 @@ class MigrationLaws(GuestLaws):
         if guest.type == "lxc":
             Relocation(self, cluster, guest, migration, done).begin(online, restart)
         elif running:
-            LiveMigration(self, cluster, guest, migration, done).begin(with_local_disks, targetstorage)
+            self.live_mover(self, cluster, guest, migration, done).begin(with_local_disks, targetstorage)
         else:
             ColdMigration(self, cluster, guest, migration, done).begin()
         return task

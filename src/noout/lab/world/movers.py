@@ -135,7 +135,10 @@ class LiveMigration(Mover):
         # What is replicated is there already: only what was written since is sent, too little to count here.
         self.copied = [d for d in self.local if not (self.m.target in replicas and d.replicate)]
         self.say(f"starting VM {self.guest.vmid} on remote node '{self.m.target}'")
-        self.then(between(1.5, 3.0, self.seed, "remote", self.task.upid), self.remote_started)
+        self.then(self.takes(1.5, 3.0, "remote"), self.remote_started)
+
+    def takes(self, low: float, high: float, what: str) -> float:
+        return between(low, high, self.seed, what, self.task.upid)
 
     def remote_started(self) -> None:
         node = self.cluster.nodes[self.m.target]
@@ -149,7 +152,7 @@ class LiveMigration(Mover):
         for disk in self.local:
             self.say(self.on_target(disk))
         self.say("start remote tunnel")
-        self.then(between(1.2, 2.2, self.seed, "tunnel", self.task.upid), self.tunnel_up)
+        self.then(self.takes(1.2, 2.2, "tunnel"), self.tunnel_up)
 
     def tunnel_up(self) -> None:
         self.say("ssh tunnel ver 1")
@@ -176,18 +179,20 @@ class LiveMigration(Mover):
         self.go()
 
     def go(self) -> None:
-        socket = f"unix:/run/qemu-server/{self.guest.vmid}.migrate"
-        self.say(f"starting online/live migration on {socket}")
+        self.announce(f"unix:/run/qemu-server/{self.guest.vmid}.migrate")
+        self.stream.begin()
+        self.then(1.0, self.tick)
+
+    def announce(self, uri: str) -> None:
+        self.say(f"starting online/live migration on {uri}")
         self.say("set migration capabilities")
         if self.m.bwlimit:
             self.say(f"migration speed limit: {size(self.m.bwlimit)}/s")
         self.say("migration downtime limit: 100 ms")
         self.say(f"migration cachesize: {size(_cache(self.guest.maxmem))}")
         self.say("set migration parameters")
-        self.say(f"start migrate command to {socket}")
+        self.say(f"start migrate command to {uri}")
         self.copy_began = self.laws.now
-        self.stream.begin()
-        self.then(1.0, self.tick)
 
     def tick(self) -> None:
         """Once a second, as PVE polls ``query-migrate``."""
@@ -250,7 +255,7 @@ class LiveMigration(Mover):
         if self.local:
             self.say("stopping NBD storage migration server on target.")
         self.arrive("live" if self.guest.status == "running" else "paused")
-        self.then(between(3.0, 5.0, self.seed, "clean-up", self.task.upid), self.finished)
+        self.then(self.takes(3.0, 5.0, "clean-up"), self.finished)
 
     def new_place(self, disk: Disk) -> str:
         return f"{self.targetstorage or disk.storage}:{disk.volid.split(':', 1)[1]}"
@@ -350,7 +355,10 @@ class Relocation(Mover):
 
     def stopped(self) -> None:
         self.laws._halt(self.cluster, self.guest, "restart")
-        self.move()
+        if self.unreachable():
+            self.back()
+        else:
+            self.move()
 
     def move(self) -> None:
         self.laws._cancel.pop(self.task.upid, None)
@@ -375,6 +383,23 @@ class Relocation(Mover):
             self.finished()
         else:
             self.end(False, "start container on target node failed")
+
+    def lost(self, node: str) -> None:
+        """Without its target it stays: a shutdown goes on, and what was shut down is started again where it was."""
+        if node == self.m.source or not self.was_running or self.guest.node != self.m.source:
+            super().lost(node)
+        elif self.guest.status == "stopped":
+            self.back()
+
+    def back(self) -> None:
+        self.turn += 1
+        self.say("start container on source node")
+        self.guest.lock = None
+        self.laws.start_now(self.cluster, self.guest, "root@pam", self.is_back)
+
+    def is_back(self, ok: bool) -> None:
+        if self.task.status == "running":
+            self.end(False, PROBLEMS)
 
     def cancel(self) -> None:
         """Before the move: it stays; if it was down already, it is started again here."""

@@ -181,8 +181,7 @@ class PowerLaws(CephLaws):
         if record.power or bmc.cords_pulled or (cluster.name, node) in self._dead:
             return
         record.power = True
-        boot = between(70, 110, self.world.seed, "boot", node, int(self.now))
-        record.boot_ready_at = ready = self.now + boot
+        record.boot_ready_at = ready = self.now + self.boot_s(node)
         self.note(cluster, f"{node} powered on")
         if (cluster.name, node) in self._dimm_lost:
             self._dimm_lost.discard((cluster.name, node))
@@ -191,6 +190,9 @@ class PowerLaws(CephLaws):
         for name in sorted(self._after.pop((cluster.name, node), set())):
             AFTER[name][0](cluster, record)
         self.at(ready, lambda: self._booted(cluster, node, ready))
+
+    def boot_s(self, node: str) -> float:
+        return between(70, 110, self.world.seed, "boot", node, int(self.now))
 
     def _booted(self, cluster: Cluster, node: str, ready: float) -> None:
         """The OS answers; daemons and ``onboot`` guests start, whether or not anybody accepted the repair."""

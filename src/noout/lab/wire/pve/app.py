@@ -7,6 +7,7 @@ have to answer is unreachable), and wrong parameters (400) are found last, by th
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from starlette.applications import Starlette
@@ -47,6 +48,7 @@ _SERVER = {"Server": "pve-api-daemon/3.0"}
 _NOBODY = Principal(Token("nobody@pve", None, "", {}))
 
 
+@cache
 def methods() -> Table:
     """Every method that the lab serves."""
     return Table([chapter.methods for chapter in CHAPTERS])

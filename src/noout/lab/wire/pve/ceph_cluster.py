@@ -22,6 +22,8 @@ def ceph_of(call: Call) -> Ceph:
     if ceph is None:
         missing = "missing '/etc/pve/ceph.conf', missing '/etc/pve/ceph'"
         raise PveError(f"pveceph configuration not initialized - {missing}")
+    if not call.laws.tells_of_ceph:
+        raise PveError("this lab's Ceph is real and knows better: ask it by its own commands", 501)
     if not call.laws.ceph_quorum(call.cluster):
         raise PveError("got timeout")
     return ceph

@@ -1,4 +1,4 @@
-"""A process of its own that clears up behind a test as soon as that lets go of it, be it by dying."""
+"""A process of its own that clears up behind another one as soon as that lets go of it, be it by dying."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 # When its stdin ends: end all processes that have the folder on their command line, then remove what they stood on.
 WARDEN = """
-import os, pathlib, shutil, signal, subprocess, sys, time
+import os, pathlib, shutil, signal, subprocess, sys, threading
 folder, *namespaces = sys.argv[1:]
 sys.stdin.read()
 for _ in range(100):
@@ -23,7 +23,7 @@ for _ in range(100):
             pass
     if not found:
         break
-    time.sleep(0.05)
+    threading.Event().wait(0.05)
 for name in namespaces:
     subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
 shutil.rmtree(folder, ignore_errors=True)

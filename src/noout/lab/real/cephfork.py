@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from noout.ports import Completed
+from noout.lab.wire.outcome import Outcome
 
 PYTHON, CEPH = "/usr/bin/python3", "/usr/bin/ceph"
 
@@ -98,7 +98,7 @@ class CephForks:
         self._ready = False
         self._door = asyncio.Lock()
 
-    async def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> Completed:
+    async def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> Outcome:
         """Cancelled or timed out, it ends the command."""
         async with self._door:
             if not self._ready:
@@ -114,7 +114,7 @@ class CephForks:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-        return Completed(int(answer["exit"]), answer["out"], answer["err"])
+        return Outcome(int(answer["exit"]), answer["out"], answer["err"])
 
     def close(self) -> None:
         self._process.kill()

@@ -5,6 +5,7 @@
  * TCP 80     GET /            the state as JSON
  *            GET /dirty/N     rewrite N MiB of memory a second from now on
  *            GET /check       read every page that was ever written; "lost" counts pages without their last write
+ *                             and every block of the disk, where there is one (/dev/vda): "disk_lost" likewise
  *            GET /spoil       lose one write on purpose, to see that the check would find it
  *
  * COUNTER grows by one with every answer, BOOT is drawn once a boot: a guest that was restarted, or that runs twice,
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
@@ -32,6 +34,9 @@
 
 #define WORDS 512 /* of eight bytes: one page */
 #define CLIENTS 256
+#define BLOCKS 256 /* of 4 KiB: what it writes to its disk, one after the other and then anew */
+#define BLOCK 4096
+#define DISK_EVERY_US 200000
 
 static pthread_mutex_t arena_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t (*arena)[WORDS];
@@ -39,9 +44,13 @@ static uint64_t pages, cursor, pass = 1, written, lost;
 static volatile uint64_t rate_mib;
 static uint64_t counter, boot;
 
+static pthread_mutex_t disk_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t on_disk[BLOCKS], disk_written, disk_lost, disk_errors;
+static int disk = -1;
+
 /* virtio_ring goes before virtio: the latter needs its symbols. */
 static const char *const modules[] = {"virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev",
-                                      "virtio_pci", "failover", "net_failover", "virtio_net"};
+                                      "virtio_pci", "failover", "net_failover", "virtio_net", "virtio_blk"};
 
 static void die(const char *what) {
     printf("guest: %s: %s\n", what, strerror(errno));
@@ -110,6 +119,39 @@ static void *rewrite(void *unused) {
     return unused;
 }
 
+/* --- disk ----------------------------------------------------------------------------------------------------- */
+
+/* Each block holds its number of the write, in every word; written past every cache, and there when write() returns. */
+static int block_holds(uint64_t *words, uint64_t block) {
+    if (pread(disk, words, BLOCK, block * BLOCK) != BLOCK) return disk_errors++, 1;
+    for (int i = 0; i < BLOCK / 8; i++)
+        if (words[i] != on_disk[block]) return 0;
+    return 1;
+}
+
+static void *write_disk(void *unused) {
+    static uint64_t words[BLOCK / 8] __attribute__((aligned(BLOCK)));
+    for (;; sleep_us(DISK_EVERY_US)) {
+        pthread_mutex_lock(&disk_lock);
+        uint64_t block = disk_written % BLOCKS;
+        if (on_disk[block] && !block_holds(words, block)) disk_lost++;
+        for (int i = 0; i < BLOCK / 8; i++) words[i] = disk_written + 1;
+        if (pwrite(disk, words, BLOCK, block * BLOCK) == BLOCK) on_disk[block] = ++disk_written;
+        else disk_errors++;
+        pthread_mutex_unlock(&disk_lock);
+    }
+    return unused;
+}
+
+static void check_disk(void) {
+    static uint64_t words[BLOCK / 8] __attribute__((aligned(BLOCK)));
+    if (disk < 0) return;
+    pthread_mutex_lock(&disk_lock);
+    for (uint64_t block = 0; block < BLOCKS; block++)
+        if (on_disk[block] && !block_holds(words, block)) disk_lost++;
+    pthread_mutex_unlock(&disk_lock);
+}
+
 /* --- the service ---------------------------------------------------------------------------------------------- */
 
 static int answer(const char *asked, char *out, size_t size) {
@@ -118,15 +160,18 @@ static int answer(const char *asked, char *out, size_t size) {
 }
 
 static void serve_http(int client, const char *asked) {
-    char body[256], out[512];
+    char body[384], out[640];
     if (!strncmp(asked, "GET /dirty/", 11)) rate_mib = strtoull(asked + 11, NULL, 10);
     if (!strncmp(asked, "GET /spoil", 10)) spoil_one();
-    if (!strncmp(asked, "GET /check", 10)) check_all();
+    if (!strncmp(asked, "GET /check", 10)) check_all(), check_disk();
     int size = snprintf(body, sizeof body,
                         "{\"counter\": %llu, \"boot\": \"%016llx\", \"arena_pages\": %llu, \"pages_written\": %llu, "
-                        "\"dirty_mib_per_s\": %llu, \"lost\": %llu}\n",
+                        "\"dirty_mib_per_s\": %llu, \"lost\": %llu, \"disk_writes\": %llu, \"disk_lost\": %llu, "
+                        "\"disk_errors\": %llu}\n",
                         (unsigned long long)++counter, (unsigned long long)boot, (unsigned long long)pages,
-                        (unsigned long long)written, (unsigned long long)rate_mib, (unsigned long long)lost);
+                        (unsigned long long)written, (unsigned long long)rate_mib, (unsigned long long)lost,
+                        (unsigned long long)disk_written, (unsigned long long)disk_lost,
+                        (unsigned long long)disk_errors);
     int all = snprintf(out, sizeof out, "HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s", size, body);
     send(client, out, all, MSG_NOSIGNAL);
 }
@@ -236,5 +281,7 @@ int main(void) {
     if (arena == MAP_FAILED) die("memory");
     for (uint64_t i = 0; i < pages; i++) rewrite_next(); /* all of it is there before anyone measures */
     if (pthread_create(&thread, NULL, rewrite, NULL)) die("thread");
+    if (!mount("devtmpfs", "/dev", "devtmpfs", 0, NULL)) disk = open("/dev/vda", O_RDWR | O_DIRECT | O_SYNC);
+    if (disk >= 0 && pthread_create(&thread, NULL, write_disk, NULL)) die("thread");
     serve();
 }

@@ -1,0 +1,1 @@
+"""The lab with real parts: QEMU guests between network namespaces, IPMI, Ceph, behind the simulated lab's wire."""
