@@ -126,7 +126,7 @@ async def test_another_clusters_admin_hears_of_nothing(world: World) -> None:
         here = await client.get("/api/v1/maintenances/m-0001", headers=headers)
         nowhere = await client.get("/api/v1/maintenances/m-0002", headers=headers)
         assert here.status_code == nowhere.status_code == 404
-        assert here.json()["detail"].replace("m-0001", "m-0002") == nowhere.json()["detail"]
+        assert here.json()["error"].replace("m-0001", "m-0002") == nowhere.json()["error"]
         for order in ORDERS_OF:
             assert (await client.post(f"/api/v1/maintenances/m-0001/{order}", headers=headers)).status_code == 404
     assert world.messages_ == []

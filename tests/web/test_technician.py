@@ -96,7 +96,7 @@ async def test_the_first_device_keeps_the_link_and_a_second_is_refused(world: Wo
     async with world.client() as phone, world.client() as other:
         assert (await phone.get(f"/w/{token}")).status_code == 200
         assert (await phone.get(f"/w/{token}")).status_code == 200
-        for path in (f"/w/{token}", f"/w/{token}/verdict", f"{API}/{token}"):
+        for path in (f"/w/{token}", f"/w/{token}/verdict", f"/w/{token}/offline", f"{API}/{token}"):
             answer = await other.get(path)
             assert answer.status_code == 403
             assert "pve3" not in answer.text and "B07" not in answer.text
@@ -131,8 +131,7 @@ async def test_the_page_works_by_plain_forms(world: World) -> None:
         world.make_safe()
         page = await phone.get(f"/w/{token}")
         assert "NODE OFF<br>DATA HELD" in page.text and 'http-equiv="refresh"' in page.text
-        more = await phone.get(f"/w/{token}/check/fans.inspect")
-        assert "Inspect FAN3B" in more.text and "textarea" in more.text
+        assert "Answer, note or photo: Inspect FAN3B" in page.text and "textarea" in page.text
         form = {"key": "3", "check": "fans.inspect", "answer": "problem", "note": "<b>bearing</b> worn"}
         assert (await phone.post(f"/w/{token}/finding", data=form)).status_code == 303
         page = await phone.get(f"/w/{token}")

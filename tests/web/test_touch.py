@@ -56,7 +56,7 @@ async def test_without_noout_seen_on_the_host_it_is_never_green(world: World) ->
     world.m = replace(world.m, owned=())
     assert await touch(world) is Touch.NODE_OFF  # others had set it before us: the run rests on it, and so does this
     found = verdict(world.m, await world.look(world.m), world.now())
-    assert "set by others" in next(fact.detail for fact in found.facts if fact.key == "data")
+    assert "set by others" in str(next(fact.detail for fact in found.facts if fact.key == "data"))
     world.noout = False
     assert await touch(world) is Touch.DO_NOT_TOUCH
 
@@ -91,3 +91,32 @@ async def test_the_technician_may_leave_when_the_guests_return(world: World) -> 
     assert await touch(world) is Touch.YOU_MAY_LEAVE
     world.m = replace(world.m, phase=Phase.DONE, closed_at=START + timedelta(hours=1), outcome="done")
     assert await touch(world) is Touch.YOU_MAY_LEAVE
+
+
+async def test_data_that_heals_elsewhere_is_not_called_held(world: World) -> None:
+    world.noout = False
+    world.m = replace(world.m, healing=True)
+    found = verdict(world.m, await world.look(world.m), world.now())
+    assert (found.touch, str(found.title)) == (Touch.NODE_OFF, "NODE OFF")
+
+
+async def test_another_server_that_goes_away_while_hands_are_at_work_is_red_whatever_else_is_so(world: World) -> None:
+    sight = replace(await world.look(world.m), gone=("ams1/pve4",))
+    found = verdict(world.m, sight, world.now())
+    assert (found.touch, str(found.title)) == (Touch.DO_NOT_TOUCH, "DO NOT TOUCH, WRONG SERVER?")
+    assert str(found.says) == "pve4 went away while you work on pve3" and found.gone == ("ams1/pve4",)
+    closing = replace(world.m, closing_up="pve4 is no longer online", urgent=True)
+    assert verdict(closing, sight, world.now()).touch is Touch.DO_NOT_TOUCH
+    written = replace(world.m, facts={"wrong-server": ["rtm1/pve9"]})
+    assert str(verdict(written, await world.look(world.m), world.now()).says).startswith("rtm1/pve9 went away")
+    before = replace(world.m, hands_on_at=None)
+    assert verdict(before, sight, world.now()).gone == ()
+
+
+async def test_the_verdict_says_nothing_of_electrical_safety(world: World) -> None:
+    found = verdict(world.m, await world.look(world.m), world.now())
+    assert str(found.says) == "pve3, and only pve3: PULL ALL POWER CORDS"
+    assert "says nothing of electrical safety" in str(found.note)
+    for language in ("en", "nl", "es"):
+        told = " ".join(each.told(language).lower() for each in (found.title, found.says, found.note))
+        assert not any(word in told for word in ("safe to", "veilig om", "es seguro"))

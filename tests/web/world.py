@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 
+from noout.adapters.store.photos import MemoryPhotos
 from noout.app.technician import FieldWork
 from noout.app.touch import Sight
 from noout.domain.access import Grant, Person, Role
@@ -34,8 +35,10 @@ class World:
     reachable: bool = True
     noout: bool = False
     look_age_s: float = 2.0
+    gone: tuple[str, ...] = ()
     messages_: list[Message] = field(default_factory=list)
     people: dict[str, Person] = field(default_factory=lambda: {OPERATOR: Person("anna", (Grant(Role.ADMIN),))})
+    photos: MemoryPhotos = field(default_factory=MemoryPhotos)
     m: Maintenance = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,7 +70,7 @@ class World:
         at = self.now_ - timedelta(seconds=self.look_age_s)
         flags = {"pve3": frozenset({"noout"})} if self.noout else {}
         ceph = CephState(at, "f", "HEALTH_WARN", {}, (), (), "a", (), (), (), {}, frozenset(), flags)
-        return Sight(HardwareState(NODE, at, self.reachable, self.power, True), ceph, "pve3")
+        return Sight(HardwareState(NODE, at, self.reachable, self.power, True), ceph, "pve3", gone=self.gone)
 
     def said(self, kind: str) -> list[Message]:
         return [message for message in self.messages_ if message.kind == kind]
@@ -96,7 +99,7 @@ class World:
             return [self.m]
 
         return WebServices(
-            FieldWork(self, self.maintenance, self.messages, self.post, self.look),
+            FieldWork(self, self.maintenance, self.messages, self.post, self.look, self.photos),
             maintenances,
             self.person_of,
         )

@@ -1,81 +1,58 @@
-"""The web application: one FastAPI app over a handful of callables, with strict headers on every answer."""
+"""The web application: one FastAPI app over a handful of callables."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from importlib.resources import files
+import socket
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi import FastAPI, HTTPException, Response
+from fastapi.responses import PlainTextResponse
 
-from noout.app.technician import NoSuchLink, OtherDevice
-from noout.domain.errors import NooutError, Refused, UsageError
-from noout.watch.picture import STYLE
+from noout.web.api.desk import desk_routes
 from noout.web.api.operator import operator_routes
 from noout.web.api.sources import source_routes
-from noout.web.api.technician import remember_device, technician_api
-from noout.web.console.door import add_console
+from noout.web.api.technician import technician_api
+from noout.web.api.who import with_problem
+from noout.web.base import HEADERS, bare_app, status_of
+from noout.web.console.mount import add_console
+from noout.web.portal.mount import add_portal
 from noout.web.services import WebServices
 from noout.web.technician.pages import technician_pages
 
-__all__ = ["HEADERS", "WebServices", "create_app", "make_server", "status_of"]
-
-# No inline style or script anywhere; nobody frames us; a link's token leaves in no Referer header and in no cache.
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "geolocation=(), microphone=(), camera=(), payment=()",
-    "Cache-Control": "no-store",
-}
-_STATIC = {
-    "tokens.css": ("noout.adapters.render", "style/tokens.css", "text/css"),
-    "technician.css": ("noout.web", "static/technician.css", "text/css"),
-    "icon.svg": ("noout.web", "static/icon.svg", "image/svg+xml"),
-    "console.css": ("noout.web", "static/console.css", "text/css"),
-    "htmx.min.js": ("noout.web", "static/htmx.min.js", "text/javascript"),
-    "technician.js": ("noout.web", "static/technician.js", "text/javascript"),
-}
+__all__ = ["HEADERS", "WebServices", "create_app", "make_server", "server_of", "status_of"]
 
 
 def create_app(services: WebServices) -> FastAPI:
-    """The application: ``/w/{token}`` for technicians, ``/api/v1`` for programs, ``/healthz``, ``/metrics``."""
-    app = FastAPI(
-        title="noout",
-        version="1",
-        docs_url=None,  # they load scripts from elsewhere
-        redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
-        # Spans and logs would carry paths, and with them the technicians' tokens, to whatever collects them.
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-    )
+    """The application: ``/w/{token}`` for technicians, ``/api/v1`` for programs, ``/healthz``, ``/readyz``,
+    ``/metrics``; the console where people may sign in."""
+    app = bare_app()
+    with_problem(app)
     app.include_router(operator_routes(services), prefix="/api/v1")
+    app.include_router(desk_routes(services), prefix="/api/v1")
     app.include_router(source_routes(services), prefix="/api/v1")
-    app.include_router(technician_api(services), prefix="/api/v1/technician")
-    app.include_router(technician_pages(services))
+    if services.technicians:
+        app.include_router(technician_api(services), prefix="/api/v1/technician")
+        app.include_router(technician_pages(services))
+    if services.portal is not None:
+        add_portal(app, services.portal, services.base_url)
     if services.console is not None:
         add_console(app, services, services.console)
+    _add_health(app, services)
+    return app
 
-    @app.middleware("http")
-    async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        answer = await call_next(request)
-        for name, value in HEADERS.items():
-            answer.headers.setdefault(name, value)
-        remember_device(request, answer)
-        return answer
 
-    @app.exception_handler(NooutError)
-    async def refused(request: Request, error: NooutError) -> Response:
-        return JSONResponse({"error": error.message, "remedy": error.remedy}, status_of(error))
+def _add_health(app: FastAPI, services: WebServices) -> None:
+    """For whoever restarts a process, and whoever sends it requests. Neither says what is wrong: anybody may ask."""
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> Response:
+        return PlainTextResponse("ok\n")  # this process answers: nothing to restart it for
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> Response:
         await services.maintenances()  # the journal answers
+        if services.ready is not None and not await services.ready():
+            return PlainTextResponse("not now: see /metrics and the log\n", 503)
         return PlainTextResponse("ok\n")
 
     @app.get("/metrics", include_in_schema=False)
@@ -84,33 +61,27 @@ def create_app(services: WebServices) -> FastAPI:
             raise HTTPException(404)
         return PlainTextResponse(await services.metrics(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/static/{name}", include_in_schema=False)
-    async def static(name: str) -> Response:
-        if name == "picture.css":  # of the pictures that pages draw inline
-            return Response(STYLE, media_type="text/css", headers={"Cache-Control": "max-age=300"})
-        if name not in _STATIC:
-            raise HTTPException(404)
-        package, path, kind = _STATIC[name]
-        body = files(package).joinpath(path).read_bytes()
-        return Response(body, media_type=kind, headers={"Cache-Control": "max-age=300"})
-
-    return app
-
-
-def status_of(error: NooutError) -> int:
-    """The HTTP status that says the same as the error's class."""
-    if isinstance(error, NoSuchLink):
-        return 404
-    if isinstance(error, OtherDevice):
-        return 403
-    if isinstance(error, UsageError):
-        return 422
-    return 409 if isinstance(error, Refused) else 503
-
 
 def make_server(services: WebServices, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Server:
-    """A server for ``create_app``; loopback by default. No access log: paths hold the technicians' tokens."""
+    """A server for ``create_app``; loopback by default."""
+    return server_of(create_app(services), host=host, port=port)
+
+
+def server_of(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0, proxies: str = "127.0.0.1") -> uvicorn.Server:
+    """No access log: paths hold tokens. ``proxies``: whose word on where a request came from counts."""
     config = uvicorn.Config(
-        create_app(services), host=host, port=port, access_log=False, server_header=False, log_config=None
+        app, host=host, port=port, access_log=False, server_header=False, log_config=None, forwarded_allow_ips=proxies
     )
-    return uvicorn.Server(config)
+    return _Server(config, app)
+
+
+class _Server(uvicorn.Server):
+    """Tells what streams to end when it stops: it waits for every answer to be whole."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.ending.set()
+        await super().shutdown(sockets)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from noout.adapters.people import Accounts, Passwords, Provider
 from noout.adapters.tls import context_for
-from noout.app.access.signing import Access
+from noout.app.access.sign_in import Access
 from noout.app.compose import Installation, servers_of
 from noout.settings import Settings, secret
 from noout.settings_access import OidcSettings

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from noout.app.access import Access, Challenge, SignedIn
 from noout.domain.access import Session
 from noout.domain.errors import NooutError, Refused
+from noout.web.api.who import address
 from noout.web.console.view import render
 
 COOKIE, AWAY_COOKIE = "noout_session", "noout_away"
@@ -88,10 +89,6 @@ def local(path: str) -> str:
     """A path of ours, whatever was asked for."""
     plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if plain else "/"
-
-
-def address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 Trying = Callable[[], Awaitable[SignedIn | Challenge]]

@@ -1,136 +1,87 @@
-"""The console's pages over what the program knows. Who may not see a cluster finds nothing of it."""
+"""Pages to look at: the fleet, a node, what was done. Who may not see a cluster finds nothing of it."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 
-from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
 from noout.app.overview import Seen
 from noout.app.watcher import Health
 from noout.domain.access import Right, Session
-from noout.domain.cluster import NodeId
-from noout.domain.errors import NooutError
-from noout.domain.hardware import Condition
-from noout.domain.journal import MessageKind
-from noout.domain.maintenance import Maintenance
-from noout.web.console.doors import Doors, address
-from noout.web.console.view import GIB, RIGHT, WORDS, deeds, flags, floor, guests_of, lines, rail, render, waits, worst
-from noout.web.services import Console, WebServices
+from noout.domain.cluster import Node, NodeId
+from noout.domain.hardware import Condition, Episode
+from noout.domain.maintenance import Maintenance, MoveKind
+from noout.domain.proposals import Standing
+from noout.web.console.inside import Inside
+from noout.web.console.view import GIB, WORDS, count, guests_of, in_short, says, worst
 
-SAID = frozenset(
-    {
-        MessageKind.APPROVE,
-        MessageKind.CONFIRM,
-        MessageKind.PAUSE,
-        MessageKind.RESUME,
-        MessageKind.ABORT,
-        MessageKind.CLOSE_UP,
-    }
-)
-
-
-class NotHere(Exception):
-    """Nothing of that name, or nothing that this person may see."""
+CARDS_MAX = 12  # nodes of one cluster drawn as cards; of more, only those that are not well
+EPISODES_SHOWN, DONE_SHOWN = 12, 5
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    services: WebServices
-    console: Console
-    doors: Doors
-
-    # --- what is shown ------------------------------------------------------------------------------------------
-
-    def shown(self, template: str, session: Session, status: int = 200, **what: Any) -> Response:
-        now = self.services.field.clock.now()
-        return HTMLResponse(render(template, session=session, now=now, **what), status)
+    inside: Inside
 
     async def fleet(self, request: Request) -> Response:
-        session = await self.doors.session(request)
-        person, console = session.person, self.console
-        names = person.some(Right.SEE, console.clusters)
-        seen = await console.overview.clusters(names)
-        maintenances = [m for m in await self.services.maintenances() if m.node.cluster in names]
+        inside = self.inside
+        session = await inside.doors.session(request)
+        shown, now = inside.shown, inside.services.field.clock.now()
+        names = session.person.some(Right.SEE, shown.clusters)
+        seen = await shown.overview.clusters(names)
+        maintenances = [m for m in await inside.services.maintenances() if m.node.cluster in names]
         running = [m for m in maintenances if m.open]
-        proposals = [each for each in await console.proposals() if each.node.cluster in names]
         nodes = sum(len(each.state.nodes) for each in seen if each.state)
-        guests = sum(sum(guests_of(each.state).values()) for each in seen if each.state)
-        health = {each.node: each for each in await console.health(names)}
-        return self.shown(
-            "fleet.html", session, here="fleet", running=running, proposals=proposals,
-            headline=_headline(running), stopped=await console.standstill(),
-            summary=f"{_count(len(names), 'cluster')}, {_count(nodes, 'node')}, {_count(guests, 'guest')}.",
-            oddities=[odd for odd in await console.oddities() if odd.cluster in names],
-            clusters=[_cluster(each, health, self.services.field.clock.now()) for each in seen],
+        guests = {each.name: guests_of(each.state) for each in seen if each.state}
+        health = {each.node: each for each in await shown.health(names)}
+        several = f"{count(len(names), 'cluster')}, {count(nodes, 'node')}"
+        return inside.page(
+            "fleet.html", session, here="fleet", running=running, proposals=await self._proposals(names),
+            headline=_headline(running), stopped=await shown.standstill(),
+            summary=f"{several}, {count(sum(sum(each.values()) for each in guests.values()), 'guest')}.",
+            oddities=[odd for odd in await shown.oddities() if odd.cluster in names],
+            clusters=[_cluster(each, guests.get(each.name, {}), health, now) for each in seen],
+            done=[_done(m) for m in maintenances[::-1] if not m.open][:DONE_SHOWN],
         )  # fmt: skip
+
+    async def _proposals(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        found = [each for each in await self.inside.shown.desk.proposals() if each.node.cluster in names]
+        return [
+            {"is": each, "spark": await self.inside.shown.spark(each.node, each.sensors[0])}
+            for each in found
+            if each.standing is not Standing.TAKEN
+        ]
 
     async def maintenances(self, request: Request) -> Response:
-        session = await self.doors.session(request)
-        found = [m for m in await self.services.maintenances() if session.person.may(Right.SEE, m.node.cluster)]
-        return self.shown("maintenances.html", session, here="maintenances", all=found[::-1])
+        inside = self.inside
+        session = await inside.doors.session(request)
+        found = [m for m in await inside.services.maintenances() if session.person.may(Right.SEE, m.node.cluster)]
+        return inside.page("maintenances.html", session, here="maintenances", all=[_done(m) for m in found[::-1]])
 
     async def node(self, request: Request, cluster: str, name: str) -> Response:
-        session = await self.doors.session(request)
-        node = NodeId(cluster, name)
-        if cluster not in session.person.some(Right.SEE, self.console.clusters) or not await self._exists(node):
-            raise NotHere
-        health = await self.console.judged(node)
-        glyph, says = _says(health)
-        picture = Markup(await self.console.picture(health))  # our own SVG, in which every text is escaped
-        return self.shown(
-            "node.html", session, here="", node=node, glyph=glyph, says=says, picture=picture, words=WORDS,
-            verdicts=health.verdicts if health else (),
+        inside = self.inside
+        session = await inside.doors.session(request)
+        node = await inside.node(session, cluster, name)
+        health = await inside.shown.judged(node)
+        glyph, sentence = says(health)
+        picture = Markup(await inside.shown.picture(health))  # our own SVG, in which every text is escaped
+        mine = [m for m in await inside.services.maintenances() if m.node == node]
+        return inside.page(
+            "node.html", session, here="fleet", node=node, glyph=glyph, says=sentence, picture=picture, words=WORDS,
+            verdicts=health.verdicts if health else (), latest=health.latest if health else None,
+            episodes=_episodes(health), proposals=[p for p in await inside.shown.desk.proposals() if p.node == node],
+            running=next((m.id for m in mine if m.open), ""), before=[_done(m) for m in mine[::-1] if not m.open],
+            locked=_locked(session, node),
         )  # fmt: skip
 
-    async def _exists(self, node: NodeId) -> bool:
-        seen = await self.console.overview.cluster(node.cluster)
-        return seen.state is None or any(each.id == node for each in seen.state.nodes)
 
-    # --- one maintenance ----------------------------------------------------------------------------------------
-
-    async def _known(self, session: Session, maintenance: str) -> Maintenance:
-        m = await self.services.field.maintenance(maintenance)
-        if m is None or not session.person.may(Right.SEE, m.node.cluster):
-            raise NotHere
-        return m
-
-    async def run(self, request: Request, maintenance: str, template: str, error: str = "") -> Response:
-        session = await self.doors.session(request)
-        m = await self._known(session, maintenance)
-        seen = await self.console.overview.cluster(m.node.cluster)
-        return self.shown(
-            template, session, 409 if error else 200, here="maintenances", m=m, error=error, rail=rail(m),
-            flags=flags(seen.ceph),
-            columns=floor(m, seen.state) if seen.state else [], trouble=seen.trouble, ceph=seen.ceph, waits=waits(m),
-            deeds=deeds(m, session.person), lines=lines(await self.console.events(m.id)),
-            new_key=lambda: secrets.token_hex(12),
-        )  # fmt: skip
-
-    async def say(self, request: Request, maintenance: str, kind: MessageKind, key: str, reason: str) -> Response:
-        session = await self.doors.acting(request)
-        m = await self._known(session, maintenance)
-        deed = next((each for each in deeds(m, session.person) if each.kind is kind), None)
-        if deed is None or not session.person.may(RIGHT.get(kind, Right.OPERATE), m.node.cluster):
-            why = deed.locked if deed else f"{kind.value} is not asked for any more"
-            return await self.run(request, maintenance, "maintenance.html", why)
-        data: dict[str, Any] = {"from": address(request)} | ({"reason": reason} if reason else {})
-        if kind is MessageKind.CONFIRM:
-            data["action"] = m.facts.get("to_confirm")
-        try:
-            await self.console.tell(m.id, kind, f"operator:{session.person.name}", data, f"{kind.value}/{key}")
-        except NooutError as error:
-            return await self.run(request, maintenance, "maintenance.html", f"{error.message}")
-        return RedirectResponse(f"/maintenances/{m.id}", 303)
-
-
-def console_pages(pages: Pages) -> APIRouter:
-    """``/``, ``/maintenances`` and each of them, ``/nodes/CLUSTER/NODE``."""
+def page_routes(pages: Pages) -> APIRouter:
+    """``/``, ``/maintenances``, ``/nodes/CLUSTER/NODE``."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/")
@@ -141,23 +92,6 @@ def console_pages(pages: Pages) -> APIRouter:
     async def maintenances(request: Request) -> Response:
         return await pages.maintenances(request)
 
-    @routes.get("/maintenances/{maintenance}")
-    async def one(request: Request, maintenance: str) -> Response:
-        return await pages.run(request, maintenance, "maintenance.html")
-
-    @routes.get("/maintenances/{maintenance}/now")
-    async def now(request: Request, maintenance: str) -> Response:
-        return await pages.run(request, maintenance, "run.html")
-
-    @routes.post("/maintenances/{maintenance}/{kind}")
-    async def say(
-        request: Request, maintenance: str, kind: MessageKind, key: Annotated[str, Form(max_length=100)],
-        reason: Annotated[str, Form(max_length=500)] = "",
-    ) -> Response:  # fmt: skip
-        if kind not in SAID:
-            raise NotHere
-        return await pages.say(request, maintenance, kind, key, reason)
-
     @routes.get("/nodes/{cluster}/{name}")
     async def node(request: Request, cluster: str, name: str) -> Response:
         return await pages.node(request, cluster, name)
@@ -165,8 +99,9 @@ def console_pages(pages: Pages) -> APIRouter:
     return routes
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _locked(session: Session, node: NodeId) -> str:
+    may = session.person.may(Right.OPERATE, node.cluster)
+    return "" if may else f"Needs the role operator in {node.cluster}"
 
 
 def _headline(running: Sequence[Maintenance]) -> str:
@@ -176,38 +111,54 @@ def _headline(running: Sequence[Maintenance]) -> str:
     return f"{names} {'is' if len(running) == 1 else 'are'} in maintenance"
 
 
-def _says(health: Health | None) -> tuple[str, str]:
-    """A glyph, and the worst verdict in words."""
-    if health is None:
-        return "unk", "No BMC is configured"
-    if health.latest is None or not health.latest.reachable:
-        return "unk", "Its BMC does not answer: power steps are blocked"
+def _done(m: Maintenance) -> dict[str, Any]:
+    """Figures of one maintenance, as measured; None where there is none."""
+    live = [move for move in m.moved if move.kind is MoveKind.LIVE]
+    pauses = [move.blackout_ms for move in live if move.blackout_ms is not None]
+    return {
+        "m": m,
+        "off": m.node_on_at - m.node_off_at if m.node_off_at and m.node_on_at else None,
+        "moved": len({move.guest for move in m.moved if not move.homeward}),
+        "pause_ms": max(pauses, default=None),
+        "restarted": len({move.guest for move in m.moved if move.kind in (MoveKind.RELOCATE, MoveKind.SHUTDOWN)}),
+    }
+
+
+def _episodes(health: Health | None) -> list[Episode]:
+    """Of the worst verdict, the latest first."""
+    if health is None or not health.verdicts:
+        return []
     condition = worst(verdict.condition for verdict in health.verdicts)
     if condition is Condition.OK:
-        return "ok", f"All {len(health.verdicts)} sensors are well"
+        return []
     first = next(verdict for verdict in health.verdicts if verdict.condition is condition)
-    return WORDS[condition][0], f"{first.sensor}: {first.why}"
+    return sorted(first.episodes, key=lambda each: each.since, reverse=True)[:EPISODES_SHOWN]
 
 
-def _cluster(seen: Seen, health: dict[NodeId, Health], now: Any) -> dict[str, Any]:
-    nodes = []
-    guests = guests_of(seen.state) if seen.state else {}
-    for node in sorted(seen.state.nodes, key=lambda each: each.id) if seen.state else ():
-        judged = health.get(node.id)
-        glyph, says = _says(judged) if node.online else ("stop", "not in the cluster")
-        latest = judged.latest if judged else None
-        age_s = (now - latest.at).total_seconds() if latest else None
-        nodes.append(
-            {
-                "name": node.id.name, "glyph": glyph, "word": glyph, "says": says, "guests": guests.get(node.id, 0),
-                "used_gib": node.ram_used_bytes / GIB, "has_gib": node.ram_bytes / GIB,
-                "seen": f"{age_s:.0f} s ago" if age_s is not None else "",
-            }
-        )  # fmt: skip
+def _cluster(
+    seen: Seen, guests: Mapping[NodeId, int], health: Mapping[NodeId, Health], now: datetime
+) -> dict[str, Any]:
+    nodes = [
+        _node(node, guests.get(node.id, 0), health.get(node.id), now)
+        for node in sorted(seen.state.nodes if seen.state else (), key=lambda each: each.id)
+    ]
+    cards = nodes if len(nodes) <= CARDS_MAX else [each for each in nodes if each["glyph"] in ("caution", "stop")]
     ceph = seen.ceph
     data = ""
     if ceph is not None:
         up = sum(osd.up and osd.in_ for osd in ceph.osds)
-        states = ", ".join(f"{count} {state}" for state, count in ceph.pgs_by_state.items())
+        states = ", ".join(f"{number} {state}" for state, number in ceph.pgs_by_state.items())
         data = f"{ceph.health} · {states} · {up} of {len(ceph.osds)} OSDs up and in"
-    return {"name": seen.name, "trouble": seen.trouble, "data": data, "nodes": nodes}
+    small = [each for each in nodes if each["glyph"] not in ("caution", "stop")] if len(nodes) > CARDS_MAX else []
+    return {"name": seen.name, "trouble": seen.trouble, "data": data, "cards": cards, "small": small}
+
+
+def _node(node: Node, guests: int, judged: Health | None, now: datetime) -> dict[str, Any]:
+    glyph, sentence = in_short(judged) if node.online else ("stop", "not in the cluster")
+    latest = judged.latest if judged else None
+    return {
+        "name": node.id.name, "glyph": glyph, "short": sentence, "guests": guests,
+        "word": {"ok": "well", "caution": "suspect", "stop": "fault", "unk": "unknown"}[glyph],
+        "used_gib": node.ram_used_bytes / GIB, "has_gib": node.ram_bytes / GIB,
+        "seen": f"{max(0.0, (now - latest.at).total_seconds()):.0f} s ago" if latest else "",
+    }  # fmt: skip

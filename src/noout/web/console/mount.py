@@ -5,17 +5,32 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
+from noout.web.console.administering import Administering, administering_routes
+from noout.web.console.deciding import Deciding, deciding_routes
 from noout.web.console.doors import Doors, Foreign, NotSignedIn, sign_in_pages, to_sign_in
-from noout.web.console.pages import NotHere, Pages, console_pages
+from noout.web.console.inside import Inside, NotHere
+from noout.web.console.live import Live
+from noout.web.console.pages import Pages, page_routes
+from noout.web.console.running import Running, running_routes
 from noout.web.console.view import render
+from noout.web.console.workorder import WorkOrders, workorder_routes
 from noout.web.services import Console, WebServices
 
 
 def add_console(app: FastAPI, services: WebServices, console: Console) -> None:
     doors = Doors(console.access, services.base_url)
+    inside = Inside(services, console, doors)
+    live = Live(console.shown, services.field.clock.now, services.maintenances, app.state.ending)
     app.include_router(sign_in_pages(doors))
-    app.include_router(console_pages(Pages(services, console, doors)))
+    app.include_router(page_routes(Pages(inside)))
+    app.include_router(deciding_routes(Deciding(inside)))
+    app.include_router(administering_routes(Administering(inside)))
+    app.include_router(workorder_routes(WorkOrders(inside)))  # before running's, whose paths are wider
+    app.include_router(running_routes(Running(inside, live)))
+    _add_refusals(app)
 
+
+def _add_refusals(app: FastAPI) -> None:
     @app.exception_handler(NotSignedIn)
     async def outside(request: Request, error: NotSignedIn) -> Response:
         answer = to_sign_in(error.to)
