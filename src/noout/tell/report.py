@@ -8,7 +8,7 @@ and, only where the provider enabled it, what is estimated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from noout.domain.cluster import Guest
@@ -16,6 +16,7 @@ from noout.domain.customers import Customer
 from noout.domain.impact import Experience
 from noout.domain.journal import Event, Kind
 from noout.domain.maintenance import Maintenance
+from noout.tell.counterfactual import Assumptions, Counterfactual, could_copy, had_it_failed
 from noout.tell.say import NBSP, Say
 from noout.tell.story import Chapter, tell_story
 from noout.tell.subject import Subject, make_subject
@@ -34,6 +35,7 @@ class Policy:
     provider: str = "Your provider"
     show_estimates: bool = False
     stop_start_s: tuple[float, float] = (240.0, 1740.0)
+    assumptions: Assumptions = field(default_factory=Assumptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Report:
     headline: Headline
     worth: str
     columns: tuple[Column, ...]
+    had_it_failed: Counterfactual | None  # only where the provider shows estimates, and it could have happened
     story_title: str
     story: tuple[Chapter, ...]
     services_title: str
@@ -150,6 +153,7 @@ def make_report(
         headline=_headline(about, say),
         worth=say("worth.estimate" if estimate else "worth"),
         columns=tuple(columns),
+        had_it_failed=had_it_failed(about, say, policy.assumptions) if policy.show_estimates else None,
         story_title=say("story", date=say.weekday(since)),
         story=tell_story(about, say),
         services_title=say("services"),
@@ -283,7 +287,8 @@ def _possible(about: Subject, say: Say) -> tuple[Term, ...]:
         *(["live"] if any(about.way_of(guest) == "live" for guest in about.affected) else []),
         *(["noout"] if about.held_at else []),
     ]
-    return tuple(Term(say(f"tech.{name}"), say(f"tech.{name}.text")) for name in used)
+    how = {"noout": "text" if could_copy(about.m.facts) else "plain"}
+    return tuple(Term(say(f"tech.{name}"), say(f"tech.{name}.{how.get(name, 'text')}")) for name in used)
 
 
 def _words(say: Say, *, with_estimate: bool) -> tuple[Term, ...]:

@@ -1,6 +1,7 @@
 """Figures, times and lists as each language writes them. A pause is never rounded down; number and unit stay together.
 
-Texts come from one catalogue per language (``words_en`` and so on); a test holds them to the same keys and fields.
+Texts come from one catalogue per language (``words_en`` and ``told_en``, and so on); a test holds them to the same keys
+and fields.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from noout.tell import words_en, words_es, words_nl
+from noout.tell import portal_en, portal_es, portal_nl, told_en, told_es, told_nl, words_en, words_es, words_nl
 
-CATALOGUES: Mapping[str, Mapping[str, str]] = {"en": words_en.WORDS, "nl": words_nl.WORDS, "es": words_es.WORDS}
+CATALOGUES: Mapping[str, Mapping[str, str]] = {
+    "en": words_en.WORDS | told_en.WORDS | portal_en.WORDS,
+    "nl": words_nl.WORDS | told_nl.WORDS | portal_nl.WORDS,
+    "es": words_es.WORDS | told_es.WORDS | portal_es.WORDS,
+}
 _DECIMAL = {"en": ".", "nl": ",", "es": ","}
 _GROUP = {"en": ",", "nl": ".", "es": "."}
 NBSP = "\u00a0"
@@ -30,7 +35,7 @@ class Say:
 
     @cached_property
     def _words(self) -> Mapping[str, str]:
-        return CATALOGUES.get(self.language, words_en.WORDS)
+        return CATALOGUES.get(self.language, CATALOGUES["en"])
 
     @cached_property
     def zone(self) -> tzinfo:

@@ -9,12 +9,13 @@ from noout.domain.hardware import Episode
 from noout.domain.impact import Cause
 from noout.domain.maintenance import Moved, Phase
 from noout.domain.workorder import Answer
+from noout.tell.counterfactual import could_copy
 from noout.tell.say import Say
 from noout.tell.subject import Subject
 
 _TEMPLATES = ("fans", "power", "memory")
 _REPLACE = ("fans.replace", "power.replace")
-_TOLD_WORK = (
+TOLD_WORK = (
     "fans.clean",
     "fans.inspect",
     "fans.replace",
@@ -103,7 +104,9 @@ def _felt(about: Subject, say: Say) -> str:
 def _hold(about: Subject, say: Say) -> Chapter | None:
     if about.held_at is None:
         return None
-    return Chapter(say.clock(about.held_at), say("hold.title"), say("hold"))
+    return Chapter(
+        say.clock(about.held_at), say("hold.title"), say("hold" if could_copy(about.m.facts) else "hold.plain")
+    )
 
 
 def _work(about: Subject, say: Say) -> Chapter | None:
@@ -111,7 +114,7 @@ def _work(about: Subject, say: Say) -> Chapter | None:
     if m.node_off_at is None:
         return None
     answers = {finding.check: finding.answer for finding in m.findings}
-    done = [say(f"did.{check}") for check in _TOLD_WORK if answers.get(check) is Answer.DONE]
+    done = [say(f"did.{check}") for check in TOLD_WORK if answers.get(check) is Answer.DONE]
     if all(answers.get(check) is Answer.DONE for check in _HARDWARE):
         done.append(say("did.hardware"))
     plain = "work.begun" if m.closing_up else "work.plain"

@@ -245,4 +245,21 @@ WORDS = {
     "seal": "This report was made from the journal of maintenance {id}, in which no line can be changed unnoticed. "
     "The fingerprint below seals it; ask us for the raw measurements.",
     "seal.open": "This report was made before the maintenance was closed: figures may still change.",
+    "hold.plain": "First the storage confirmed that the copies on other servers suffice. Then it was told that this "
+    "server would be back soon.",
+    "tech.noout.plain": "A note to the storage that says “this server is away for a moment, leave its data where it "
+    "is”, so that the absent copy only has to catch up.",
+    "whatif": "Had this server failed by itself",
+    "whatif.lede": "We cannot know if it ever would have. If not, you would have noticed nothing: that is why each "
+    "range begins at 0. Had it failed, then:",
+    "whatif.ha.one": "without {names}, until another server had started it anew by itself.",
+    "whatif.ha.many": "without {names}, until other servers had started them anew by themselves.",
+    "whatif.hand.one": "without {names}, until somebody had been at the server.",
+    "whatif.hand.many": "without {names}, until somebody had been at the server.",
+    "whatif.storage": "The storage would have waited ten minutes, and then begun to copy this server’s data elsewhere.",
+    "whatif.assumptions": "What these estimates assume",
+    "whatif.assume.ha": "{low} to {high} until a failed server is given up and its services run elsewhere.",
+    "whatif.assume.technician": "{low} to {high} until somebody stands at the server.",
+    "whatif.assume.recovery": "From then on, {low} to {high} until services answer again.",
+    "whatif.apart": "These ranges are not added up, and no measured figure is mixed with them.",
 }

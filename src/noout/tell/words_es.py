@@ -38,10 +38,10 @@ WORDS = {
     "for": "para {customer} · {date} · escrito el {written}",
     "title": "Lo que pasó entre bastidores el {date}",
     "title.off": "Un trabajo que empezamos y suspendimos el {date}",
-    "lede.one": "Había que trabajar a mano en un servidor, y eso afectó a uno de sus servicios. "
-    "Aquí contamos lo que hicimos, lo que usted pudo notar y cómo lo sabemos.",
-    "lede.many": "Había que trabajar a mano en un servidor, y eso afectó a {n} de sus servicios. "
-    "Aquí contamos lo que hicimos, lo que usted pudo notar y cómo lo sabemos.",
+    "lede.one": "Había que trabajar a mano en un servidor, y eso afectó a uno de sus servicios. Aquí contamos lo que "
+    "hicimos, lo que usted pudo notar y cómo lo sabemos.",
+    "lede.many": "Había que trabajar a mano en un servidor, y eso afectó a {n} de sus servicios. Aquí contamos lo que "
+    "hicimos, lo que usted pudo notar y cómo lo sabemos.",
     "headline.under": "Durante el trabajo, ninguna pausa de más de",
     "headline.longest": "Durante el trabajo, la pausa más larga fue de",
     "headline.under.partly": "Mientras medimos, ninguna pausa de más de",
@@ -51,14 +51,14 @@ WORDS = {
     "headline.ongoing.figure": "sin respuesta",
     "headline.none": "Pausas durante el trabajo",
     "not-measured": "no medido",
-    "headline.how.one": "Pedimos una respuesta a su servicio afectado cada {every}, {times} veces. "
-    "La espera más larga entre dos respuestas buenas fue de {gap}, en {service}.",
-    "headline.how.many": "Pedimos una respuesta a cada uno de sus {n} servicios afectados cada {every}, "
-    "{times} veces en total. La espera más larga entre dos respuestas buenas fue de {gap}, en {service}.",
-    "headline.limit": "Una pausa de menos de {resolution} no se vería en esta medición. "
-    "Escribimos {gap} y no «nada», porque eso es lo que vimos.",
-    "headline.coarse": "Como máximo pasaron {resolution} entre dos de nuestras preguntas: "
-    "una pausa más corta pudo pasar inadvertida.",
+    "headline.how.one": "Pedimos una respuesta a su servicio afectado cada {every}, {times} veces. La espera más "
+    "larga entre dos respuestas buenas fue de {gap}, en {service}.",
+    "headline.how.many": "Pedimos una respuesta a cada uno de sus {n} servicios afectados cada {every}, {times} veces "
+    "en total. La espera más larga entre dos respuestas buenas fue de {gap}, en {service}.",
+    "headline.limit": "Una pausa de menos de {resolution} no se vería en esta medición. Escribimos {gap} y no «nada», "
+    "porque eso es lo que vimos.",
+    "headline.coarse": "Como máximo pasaron {resolution} entre dos de nuestras preguntas: una pausa más corta pudo "
+    "pasar inadvertida.",
     "headline.silent": "{service} no dio ninguna respuesta buena desde las {time} hasta el final de la medición.",
     "headline.unmeasured": "No medido: {names}. Ninguna sonda pregunta ahí, así que no podemos decir qué notó usted.",
     "headline.nothing": "Ninguna sonda pregunta a sus servicios afectados, así que no podemos decir qué notó usted. "
@@ -90,22 +90,22 @@ WORDS = {
     "mea.ours": "Nuestro trabajo interrumpió {service}. No debería haber ocurrido.",
     "story": "{date}, hora a hora",
     "fault.fans.title": "Un ventilador se comporta de forma extraña",
-    "fault.fans": "En uno de los servidores que llevan sus servicios, un ventilador se paró y arrancó solo, al "
-    "menos {times}. Un ventilador así suele ir a peor.",
-    "fault.fans.plain": "En uno de los servidores que llevan sus servicios, un ventilador no giraba como debía. "
-    "Un ventilador así suele ir a peor.",
+    "fault.fans": "En uno de los servidores que alojan sus servicios, un ventilador se paró y arrancó solo, al menos "
+    "{times}. Un ventilador así suele ir a peor.",
+    "fault.fans.plain": "En uno de los servidores que alojan sus servicios, un ventilador no giraba como debía. Un "
+    "ventilador así suele ir a peor.",
     "fault.power.title": "Una fuente de alimentación se comporta de forma extraña",
-    "fault.power": "En uno de los servidores que llevan sus servicios, una fuente de alimentación no funcionó como "
+    "fault.power": "En uno de los servidores que alojan sus servicios, una fuente de alimentación no funcionó como "
     "debía, al menos {times}.",
-    "fault.power.plain": "En uno de los servidores que llevan sus servicios, una fuente de alimentación no funcionaba "
+    "fault.power.plain": "En uno de los servidores que alojan sus servicios, una fuente de alimentación no funcionaba "
     "como debía.",
     "fault.memory.title": "La memoria avisa de errores",
-    "fault.memory": "En uno de los servidores que llevan sus servicios, la memoria avisó de errores, al menos {times}.",
-    "fault.memory.plain": "En uno de los servidores que llevan sus servicios, la memoria avisó de errores.",
+    "fault.memory": "En uno de los servidores que alojan sus servicios, la memoria avisó de errores, al menos {times}.",
+    "fault.memory.plain": "En uno de los servidores que alojan sus servicios, la memoria avisó de errores.",
     "fault.other.title": "Un servidor necesita trabajo",
-    "fault.other": "En uno de los servidores que llevan sus servicios había que trabajar a mano. Lo mostró al "
-    "menos {times}.",
-    "fault.other.plain": "En uno de los servidores que llevan sus servicios había que trabajar a mano.",
+    "fault.other": "En uno de los servidores que alojan sus servicios había que trabajar a mano. Lo mostró al menos "
+    "{times}.",
+    "fault.other.plain": "En uno de los servidores que alojan sus servicios había que trabajar a mano.",
     "times.one": "una vez",
     "times.many": "{n} veces",
     "out.title": "Sus servicios se trasladan mientras funcionan",
@@ -119,12 +119,12 @@ WORDS = {
     "out.shutdown.many": "{names} no pueden salir: se apagaron, según lo acordado, y esperaron.",
     "out.offline.one": "{names} estaba apagado y se trasladó tal cual.",
     "out.offline.many": "{names} estaban apagados y se trasladaron tal cual.",
-    "felt": "En {service} fueron {length} sin respuesta, medidos mediante {how}, con {resolution} de exactitud en cada "
-    "extremo.",
+    "felt": "En {service} fueron {length} sin respuesta, medidos mediante {how}, con {resolution} de exactitud en "
+    "cada extremo.",
     "felt.not": "No se midió cuánto tiempo estuvo sin respuesta {names}.",
     "hold.title": "Sus datos se quedan donde están",
-    "hold": "Primero el almacenamiento confirmó que bastan las copias en otros servidores. Después se le dijo que este "
-    "servidor volvería pronto, para que no empezara a copiarlo todo en otra parte.",
+    "hold": "Primero el almacenamiento confirmó que bastan las copias en otros servidores. Después se le dijo que "
+    "este servidor volvería pronto, para que no empezara a copiarlo todo en otra parte.",
     "work.title": "Un técnico abre el servidor",
     "work": "Con el servidor apagado, el técnico {done}.",
     "work.plain": "Con el servidor apagado, el técnico hizo el trabajo a mano.",
@@ -211,8 +211,8 @@ WORDS = {
     "note.held.none": "Una conexión que mantuvimos abierta no se rompió ({times} comprobaciones).",
     "note.held.one": "Una conexión que mantuvimos abierta se rompió una vez: quien estaba conectado tuvo que volver a "
     "conectarse.",
-    "note.held.many": "Una conexión que mantuvimos abierta se rompió {n} veces: quien estaba conectado tuvo que volver "
-    "a conectarse.",
+    "note.held.many": "Una conexión que mantuvimos abierta se rompió {n} veces: quien estaba conectado tuvo que "
+    "volver a conectarse.",
     "note.available": "Respondió al menos el {share} de los {span} que medimos.",
     "note.contract": "Contado según su contrato, que deja fuera {out}: al menos el {share}.",
     "how.tcp": "la apertura de una conexión",
@@ -231,8 +231,8 @@ WORDS = {
     "tech.live.text": "La memoria de una máquina en marcha se copia a otro servidor mientras trabaja; para la última "
     "parte se detiene una fracción de segundo y sigue allí.",
     "tech.noout": "noout (Ceph).",
-    "tech.noout.text": "Una nota al almacenamiento que dice «este servidor se ausenta un momento, deje sus datos donde "
-    "están», para no copiar nada sin necesidad: la copia ausente solo tiene que ponerse al día.",
+    "tech.noout.text": "Una nota al almacenamiento que dice «este servidor se ausenta un momento, deje sus datos "
+    "donde están», para no copiar nada sin necesidad: la copia ausente solo tiene que ponerse al día.",
     "words": "Palabras que usamos",
     "word.pause": "Pausa",
     "word.pause.text": "El tiempo entre dos respuestas buenas a nuestra sonda. Siempre tan preciso como preguntamos.",
@@ -247,4 +247,23 @@ WORDS = {
     "seal": "Este informe procede del diario del mantenimiento {id}, en el que no se puede cambiar ninguna línea sin "
     "que se note. La huella siguiente lo sella; pídanos las mediciones en bruto.",
     "seal.open": "Este informe se hizo antes de cerrar el mantenimiento: las cifras aún pueden cambiar.",
+    "hold.plain": "Primero el almacenamiento confirmó que bastan las copias en otros servidores. Después se le avisó "
+    "de que este servidor volvería pronto.",
+    "tech.noout.plain": "Una nota para el almacenamiento: «este servidor se ausenta un momento, deja sus datos donde "
+    "están», de modo que la copia ausente solo tiene que ponerse al día.",
+    "whatif": "Si este servidor hubiera fallado por sí solo",
+    "whatif.lede": "No podemos saber si habría fallado alguna vez. De no ser así, usted no habría notado nada: por "
+    "eso cada margen empieza en 0. Si hubiera fallado:",
+    "whatif.ha.one": "sin {names}, hasta que otro servidor lo hubiera arrancado de nuevo por sí solo.",
+    "whatif.ha.many": "sin {names}, hasta que otros servidores los hubieran arrancado de nuevo por sí solos.",
+    "whatif.hand.one": "sin {names}, hasta que alguien hubiera acudido al servidor.",
+    "whatif.hand.many": "sin {names}, hasta que alguien hubiera acudido al servidor.",
+    "whatif.storage": "El almacenamiento habría esperado diez minutos y después habría empezado a copiar en otro "
+    "sitio los datos de este servidor.",
+    "whatif.assumptions": "En qué se basan estas estimaciones",
+    "whatif.assume.ha": "De {low} a {high} hasta que un servidor averiado se da por perdido y sus servicios funcionan "
+    "en otro.",
+    "whatif.assume.technician": "De {low} a {high} hasta que alguien está ante el servidor.",
+    "whatif.assume.recovery": "A partir de ahí, de {low} a {high} hasta que los servicios vuelven a responder.",
+    "whatif.apart": "Estos márgenes no se suman entre sí ni se mezclan con ninguna cifra medida.",
 }

@@ -38,10 +38,10 @@ WORDS = {
     "for": "voor {customer} · {date} · geschreven op {written}",
     "title": "Wat er op {date} achter de schermen gebeurde",
     "title.off": "Werk dat we op {date} begonnen en afbraken",
-    "lede.one": "Aan een server moest met de hand worden gewerkt, en dat raakte een van uw diensten. "
-    "Hier leest u wat we deden, wat u ervan had kunnen merken en hoe we dat weten.",
-    "lede.many": "Aan een server moest met de hand worden gewerkt, en dat raakte {n} van uw diensten. "
-    "Hier leest u wat we deden, wat u ervan had kunnen merken en hoe we dat weten.",
+    "lede.one": "Aan een server moest met de hand worden gewerkt, en dat raakte een van uw diensten. Hier leest u wat "
+    "we deden, wat u ervan had kunnen merken en hoe we dat weten.",
+    "lede.many": "Aan een server moest met de hand worden gewerkt, en dat raakte {n} van uw diensten. Hier leest u "
+    "wat we deden, wat u ervan had kunnen merken en hoe we dat weten.",
     "headline.under": "Tijdens het werk geen pauze langer dan",
     "headline.longest": "Tijdens het werk was de langste pauze",
     "headline.under.partly": "Zolang we maten geen pauze langer dan",
@@ -52,18 +52,18 @@ WORDS = {
     "headline.ongoing.figure": "geen antwoord",
     "headline.none": "Pauzes tijdens het werk",
     "not-measured": "niet gemeten",
-    "headline.how.one": "We vroegen uw betrokken dienst om de {every} om een antwoord, {times} keer. "
-    "De langste tijd tussen twee goede antwoorden was {gap}, bij {service}.",
-    "headline.how.many": "We vroegen elk van uw {n} betrokken diensten om de {every} om een antwoord, "
-    "samen {times} keer. De langste tijd tussen twee goede antwoorden was {gap}, bij {service}.",
-    "headline.limit": "Een pauze korter dan {resolution} is met deze meting niet te zien. "
-    "We schrijven {gap} en niet “niets”, want dat is wat we zagen.",
-    "headline.coarse": "Op zijn ruimst zat er {resolution} tussen twee van onze vragen: "
-    "een kortere pauze kan ons zijn ontgaan.",
+    "headline.how.one": "We vroegen uw betrokken dienst om de {every} om een antwoord, {times} keer. De langste tijd "
+    "tussen twee goede antwoorden was {gap}, bij {service}.",
+    "headline.how.many": "We vroegen elk van uw {n} betrokken diensten om de {every} om een antwoord, samen {times} "
+    "keer. De langste tijd tussen twee goede antwoorden was {gap}, bij {service}.",
+    "headline.limit": "Een pauze korter dan {resolution} is met deze meting niet te zien. We schrijven {gap} en niet "
+    "“niets”, want dat is wat we zagen.",
+    "headline.coarse": "Op zijn ruimst zat er {resolution} tussen twee van onze vragen: een kortere pauze kan ons "
+    "zijn ontgaan.",
     "headline.silent": "{service} gaf vanaf {time} geen goed antwoord meer tot onze meting eindigde.",
-    "headline.unmeasured": "Niet gemeten: {names}. Daar vraagt geen meting, dus wat u merkte kunnen we niet zeggen.",
-    "headline.nothing": "Geen meting vraagt uw betrokken diensten iets, dus wat u merkte kunnen we niet zeggen. "
-    "Wat we deden staat hieronder; dat komt uit ons logboek.",
+    "headline.unmeasured": "Niet gemeten: {names}. Daar is geen meetpunt, dus wat u merkte kunnen we niet zeggen.",
+    "headline.nothing": "Geen meetpunt vraagt uw betrokken diensten iets, dus wat u merkte kunnen we niet zeggen. Wat "
+    "we deden staat hieronder; dat komt uit ons logboek.",
     "worth": "Wat we deden en wat u kon merken",
     "worth.estimate": "Wat dat waard was",
     "did.tag": "Wij deden · feit",
@@ -86,26 +86,26 @@ WORDS = {
     "mea.title": "De langste pauze van de diensten die het werk raakte",
     "mea.text": "bij {service}.",
     "mea.text.agreed": "bij {service}: die is herstart, zoals afgesproken.",
-    "mea.text.none": "Geen meting vraagt uw betrokken diensten iets.",
+    "mea.text.none": "Geen meetpunt vraagt uw betrokken diensten iets.",
     "mea.fine": "Gemeten met {how}, om de {every}, {times}.",
     "mea.ours": "{service} is door ons werk onderbroken. Dat had niet mogen gebeuren.",
     "story": "{date}, van uur tot uur",
     "fault.fans.title": "Een ventilator doet vreemd",
-    "fault.fans": "In een van de servers die uw diensten dragen stopte en startte een ventilator vanzelf, "
+    "fault.fans": "In een van de servers waarop uw diensten draaien stopte en startte een ventilator vanzelf, "
     "minstens {times}. Zo’n ventilator wordt meestal niet vanzelf beter.",
-    "fault.fans.plain": "In een van de servers die uw diensten dragen draaide een ventilator niet zoals het hoort. "
-    "Zo’n ventilator wordt meestal niet vanzelf beter.",
+    "fault.fans.plain": "In een van de servers waarop uw diensten draaien draaide een ventilator niet zoals het "
+    "hoort. Zo’n ventilator wordt meestal niet vanzelf beter.",
     "fault.power.title": "Een voeding doet vreemd",
-    "fault.power": "In een van de servers die uw diensten dragen werkte een voeding niet zoals het hoort, "
+    "fault.power": "In een van de servers waarop uw diensten draaien werkte een voeding niet zoals het hoort, "
     "minstens {times}.",
-    "fault.power.plain": "In een van de servers die uw diensten dragen werkte een voeding niet zoals het hoort.",
+    "fault.power.plain": "In een van de servers waarop uw diensten draaien werkte een voeding niet zoals het hoort.",
     "fault.memory.title": "Geheugen meldt fouten",
-    "fault.memory": "In een van de servers die uw diensten dragen meldde het geheugen fouten, minstens {times}.",
-    "fault.memory.plain": "In een van de servers die uw diensten dragen meldde het geheugen fouten.",
+    "fault.memory": "In een van de servers waarop uw diensten draaien meldde het geheugen fouten, minstens {times}.",
+    "fault.memory.plain": "In een van de servers waarop uw diensten draaien meldde het geheugen fouten.",
     "fault.other.title": "Een server heeft werk nodig",
-    "fault.other": "Aan een van de servers die uw diensten dragen moest met de hand worden gewerkt. Dat bleek "
+    "fault.other": "Aan een van de servers waarop uw diensten draaien moest met de hand worden gewerkt. Dat bleek "
     "minstens {times}.",
-    "fault.other.plain": "Aan een van de servers die uw diensten dragen moest met de hand worden gewerkt.",
+    "fault.other.plain": "Aan een van de servers waarop uw diensten draaien moest met de hand worden gewerkt.",
     "times.one": "één keer",
     "times.many": "{n} keer",
     "out.title": "Uw diensten verhuizen terwijl ze draaien",
@@ -113,8 +113,8 @@ WORDS = {
     "out.live.one": "{names} is draaiend naar een andere server gekopieerd en ging daar verder.",
     "out.live.many": "{names} zijn draaiend naar andere servers gekopieerd en gingen daar verder.",
     "out.relocate.one": "{names} kan niet draaiend worden gekopieerd: hier gestopt en daar gestart, zoals afgesproken.",
-    "out.relocate.many": "{names} kunnen niet draaiend worden gekopieerd: hier gestopt en daar gestart, "
-    "zoals afgesproken.",
+    "out.relocate.many": "{names} kunnen niet draaiend worden gekopieerd: hier gestopt en daar gestart, zoals "
+    "afgesproken.",
     "out.shutdown.one": "{names} kan niet weg: die is uitgezet, zoals afgesproken, en wachtte.",
     "out.shutdown.many": "{names} kunnen niet weg: ze zijn uitgezet, zoals afgesproken, en wachtten.",
     "out.offline.one": "{names} stond uit en is zo verhuisd.",
@@ -165,10 +165,10 @@ WORDS = {
     "off.title": "Het werk is afgebroken",
     "off": "We draaiden terug wat we waren begonnen. Het werk zelf moet nog gebeuren; u hoort ervan.",
     "probation.title": "Op proef tot {date}",
-    "probation": "We blijven op die server letten. Pas als de fout tot dan wegblijft, noemen we haar verholpen.",
+    "probation": "We blijven op die server letten. Pas als de fout tot dan wegblijft, noemen we de fout verholpen.",
     "probation.cured.title": "Verholpen: de fout bleef weg tot {date}",
     "probation.cured": "We hebben al die tijd op die server gelet en de fout is niet teruggekomen. Vanaf vandaag "
-    "noemen we haar verholpen.",
+    "noemen we de fout verholpen.",
     "probation.back.title": "De fout kwam terug op {date}",
     "probation.back": "We hadden de fout nog niet verholpen genoemd en bleven op die server letten. Er wordt opnieuw "
     "aan gewerkt; we laten u weten wanneer.",
@@ -220,11 +220,11 @@ WORDS = {
     "how.icmp": "een ping",
     "how.dns": "een DNS-vraag",
     "how.held": "een opengehouden verbinding",
-    "how.other": "een meting",
-    "services.note": "Langste pauze = de langste tijd tussen twee goede antwoorden op onze meting, om de {every}, "
+    "how.other": "een meetpunt",
+    "services.note": "Langste pauze = de langste tijd tussen twee goede antwoorden aan ons meetpunt, om de {every}, "
     "{times}. Eigen cijfer van de hypervisor = wat Proxmox VE van een draaiende verhuizing zegt; bezoekers merken "
     "meer, dus staan beide er. Alle tijden: {zone}.",
-    "services.note.none": "Geen meting vroeg deze diensten iets. Alle tijden: {zone}.",
+    "services.note.none": "Geen meetpunt vroeg deze diensten iets. Alle tijden: {zone}.",
     "possible": "Hoe kan dat?",
     "tech.live": "Live migratie (Proxmox VE).",
     "tech.live.text": "Het geheugen van een draaiende machine wordt naar een andere server gekopieerd terwijl ze "
@@ -234,9 +234,9 @@ WORDS = {
     "niets onnodig wordt gekopieerd en de afwezige kopie alleen hoeft bij te werken.",
     "words": "Woorden die we gebruikten",
     "word.pause": "Pauze",
-    "word.pause.text": "De tijd tussen twee goede antwoorden op onze meting. Altijd zo nauwkeurig als we vroegen.",
-    "word.probe": "Meting",
-    "word.probe.text": "Een klein verzoek aan uw dienst, zoals de voorpagina openen.",
+    "word.pause.text": "De tijd tussen twee goede antwoorden aan ons meetpunt. Altijd zo nauwkeurig als we vroegen.",
+    "word.probe": "Meetpunt",
+    "word.probe.text": "Doet uw dienst een klein verzoek, zoals de voorpagina openen.",
     "word.interruption": "Onderbreking",
     "word.interruption.text": "Een pauze waarin minstens één van onze vragen geen goed antwoord kreeg.",
     "word.probation": "Op proef",
@@ -246,4 +246,21 @@ WORDS = {
     "seal": "Dit verslag is gemaakt uit het logboek van onderhoud {id}, waarin geen regel ongemerkt te wijzigen is. "
     "De vingerafdruk hieronder verzegelt het; vraag ons gerust de ruwe metingen.",
     "seal.open": "Dit verslag is gemaakt voordat het onderhoud was afgesloten: cijfers kunnen nog veranderen.",
+    "hold.plain": "Eerst bevestigde de opslag dat de kopieën op andere servers volstaan. Daarna kreeg ze te horen dat "
+    "deze server zo terugkomt.",
+    "tech.noout.plain": "Een briefje aan de opslag: “deze server is even weg, laat zijn gegevens liggen”, zodat de "
+    "afwezige kopie alleen hoeft bij te werken.",
+    "whatif": "Als deze server vanzelf was uitgevallen",
+    "whatif.lede": "Of dat ooit gebeurd was, weten we niet. Zo niet, dan had u niets gemerkt: daarom begint elke "
+    "bandbreedte bij 0. Was hij uitgevallen, dan:",
+    "whatif.ha.one": "zonder {names}, tot een andere server die vanzelf opnieuw had gestart.",
+    "whatif.ha.many": "zonder {names}, tot andere servers die vanzelf opnieuw hadden gestart.",
+    "whatif.hand.one": "zonder {names}, tot er iemand bij de server was geweest.",
+    "whatif.hand.many": "zonder {names}, tot er iemand bij de server was geweest.",
+    "whatif.storage": "De opslag had tien minuten gewacht en was dan de gegevens van deze server elders gaan kopiëren.",
+    "whatif.assumptions": "Waar deze schattingen van uitgaan",
+    "whatif.assume.ha": "{low} tot {high} tot een uitgevallen server is opgegeven en zijn diensten elders draaien.",
+    "whatif.assume.technician": "{low} tot {high} tot er iemand bij de server staat.",
+    "whatif.assume.recovery": "Vanaf dan {low} tot {high} tot diensten weer antwoord geven.",
+    "whatif.apart": "Deze bandbreedtes worden niet opgeteld en niet met gemeten cijfers vermengd.",
 }

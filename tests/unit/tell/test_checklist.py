@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from string import Formatter
 
 import pytest
 
@@ -11,7 +12,8 @@ from noout.domain.cluster import NodeId
 from noout.domain.hardware import Fault, Urgency
 from noout.domain.maintenance import Maintenance, Mode
 from noout.domain.workorder import Location
-from noout.tell.checklist import SECTIONS, checks_for, make_work_order
+from noout.tell.checklist import SECTIONS, SHIPPED, checks_for, make_work_order
+from noout.tell.field import CATALOGUES, best_language
 
 NODE = NodeId("ams1", "pve3")
 FAULT = Fault(NODE, "fans", ("FAN3B",), Urgency.SCHEDULE, "FAN3B stalls and restarts", ())
@@ -44,3 +46,36 @@ def test_every_template_has_its_ends_unique_keys_and_known_sections(template: st
 def test_without_a_known_serial_the_check_does_not_invent_one() -> None:
     texts = [check.text for check in checks_for(FAULT, Location())]
     assert "Serial of the work order read from the label" in texts
+
+
+def test_the_shipped_checklists_are_in_three_languages_and_say_the_same_fields() -> None:
+    for name, checks in SHIPPED.items():
+        for check in checks:
+            assert set(check.also) == {"nl", "es"}, (name, check.key)
+            for text, hint in check.also.values():
+                assert text and bool(hint) == bool(check.hint)
+                assert ("{named}" in text, "{serial}" in text) == ("{named}" in check.text, "{serial}" in check.text)
+    order = make_work_order(replace(M, fault=replace(FAULT, sensors=())), Location(), "WO-1")
+    texts = {language: [check.told(language)[0] for check in order.checks] for language in ("en", "nl", "es")}
+    assert "Inspecteer de verdachte ventilator" in texts["nl"] and "Inspeccione el ventilador sospechoso" in texts["es"]
+    assert not set(texts["en"]) & set(texts["nl"]) and not any("{" in text for text in texts["es"])
+
+
+def test_the_technicians_words_are_the_same_in_every_language() -> None:
+    names = {
+        language: {key: {name for _, name, _, _ in Formatter().parse(text) if name} for key, text in words.items()}
+        for language, words in CATALOGUES.items()
+    }
+    assert names["nl"] == names["en"] and names["es"] == names["en"]
+    titles = [key for key in names["en"] if key.startswith("title.")]
+    for words in CATALOGUES.values():
+        assert len({words[key] for key in titles}) == len(titles)
+        assert all(words[key] == words[key].upper() for key in titles)
+
+
+@pytest.mark.parametrize(
+    "header, language",
+    [("nl-BE,nl;q=0.9,en;q=0.8", "nl"), ("de,es;q=0.5,nl;q=0.7", "nl"), ("fr", "en"), ("", "en"), ("es;q=x,nl", "nl")],
+)
+def test_the_phones_own_language_is_found(header: str, language: str) -> None:
+    assert best_language(header) == language

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 
 import typst
 
 from noout import codec
+from noout.adapters.render.standalone import groups
 from noout.domain.errors import Broken
 from noout.tell.report import Report
 
 
 def render(report: Report) -> bytes:
     """A tagged PDF (PDF/UA-1), the same bytes for the same report. Raises Broken when typst refuses."""
-    digest = report.seal.digest
-    inputs = {
-        "report": json.dumps(codec.encode(report), ensure_ascii=False),
-        "digest": " ".join(digest[i : i + 4] for i in range(0, len(digest), 4)),
-    }
+    told = json.dumps(codec.encode(report), ensure_ascii=False)
+    return typeset("report.typ", {"report": told, "digest": groups(report.seal.digest)}, report.generated_at)
+
+
+def typeset(name: str, inputs: Mapping[str, str], at: datetime) -> bytes:
+    """``name``: of a typst file in ``style``; ``inputs``: what it reads; ``at``: when the document says it was made."""
     try:
         made = typst.compile(
-            _template(),
+            _source(name),
             format="pdf",
             ignore_system_fonts=True,
-            sys_inputs=inputs,
+            sys_inputs=dict(inputs),
             pdf_standards="ua-1",
-            timestamp=report.generated_at.replace(microsecond=0),  # PDF knows whole seconds
+            timestamp=at.replace(microsecond=0),  # PDF knows whole seconds
         )
     except typst.TypstError as error:
         raise Broken(f"the PDF could not be made: {error.message}") from error
@@ -37,5 +41,5 @@ def render(report: Report) -> bytes:
 
 
 @cache
-def _template() -> bytes:
-    return (files("noout.adapters.render") / "style" / "report.typ").read_bytes()
+def _source(name: str) -> bytes:
+    return (files("noout.adapters.render") / "style" / name).read_bytes()

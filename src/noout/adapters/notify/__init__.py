@@ -1,0 +1,1 @@
+"""The ways in which released messages leave: mail, calendars, feeds."""

@@ -1,0 +1,181 @@
+"""Nothing of another customer's: no page, mail, feed, calendar, report, month, message or document holds another's
+name, guest or address, whoever's guests the node carried and whatever they are called."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx2
+import pypdf
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noout.adapters.notify.calendar import Entry, maintnote
+from noout.adapters.notify.mail import Envelope, compose
+from noout.adapters.render import month as rendered
+from noout.app.drafting import Drafting
+from noout.app.months import Months
+from noout.app.outbox import Kept, Outbox
+from noout.app.portal import Portals
+from noout.app.reports import FORMATS
+from noout.app.sending import outside
+from noout.codec import decode, encode
+from noout.domain.cluster import Guest, GuestId
+from noout.domain.customers import Contact, Customer, Wants
+from noout.domain.maintenance import Moved
+from noout.domain.notices import Class, Purpose
+from noout.tell.report import Policy, Report, make_report
+from noout.web.base import bare_app
+from noout.web.portal.mount import add_portal
+from tests.support.telling import House
+from tests.unit.tell.cast import CUSTOMERS, EXPERIENCES, GUESTS, MOVES, at, journal, make_maintenance
+
+ANNA = "operator:anna"
+# What is each one's alone: names, guests and the addresses of people.
+THEIRS = {
+    "boekhuis": ("Boekhuis", "shop-db", "shop-web-1", "shop-web-2", "shop-search", "marit@vandam.example"),
+    "libreria": ("Librer", "wiki", "tienda", "ana@sol.example"),
+    "kade": ("Kade Studio", "render-gpu", "desk@kade.example"),
+}
+NOBODYS = ("nobodys-machine", "pve3", "pve5", "B07", "CZ2D5007K41", "ruben")
+
+
+def foreign(key: str) -> set[str]:
+    return {word for other, words in THEIRS.items() if other != key for word in words} | set(NOBODYS)
+
+
+async def everything(house: House, customer: Customer) -> Iterator[tuple[str, str]]:
+    """All that leaves for one customer, as text, each by what it is."""
+    portals, outbox, months = Portals(house.found), Outbox(house.found), Months(house.found)
+    token = await portals.make_link(customer.key, Purpose.PORTAL, ANNA)
+    app = bare_app(schema=False)
+    add_portal(app, portals, "")
+    found: list[tuple[str, str]] = []
+    kept: list[Kept] = await outbox.published(customer.key)
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://h.test", follow_redirects=True)
+    async with client as browser:
+        paths = [f"/p/{token}", "/portal/verify", f"/p/{token}/calendar.ics", f"/p/{token}/feed.atom"]
+        paths += [f"/portal/message/{each.notice.id}" for each in kept]
+        paths += [
+            f"/portal/report/{each.notice.id}.{kind}"
+            for each in kept
+            if each.reports
+            for kind in ("html", "json", "proof")
+        ]
+        for path in paths:
+            found += [(path, (await browser.get(f"{path}?lang={each}")).text) for each in ("en", "nl", "es")]
+    for each in kept:
+        for text in each.notice.texts:
+            envelope = Envelope(each.notice.id, "o@h.example", "Havenstad", f"x@{customer.key}.example", "X", "", {})
+            found.append(("mail", compose(text, envelope).as_bytes().decode()))
+            found.append(("plain mail", str(compose(text, envelope).get_body(("plain",)).get_content())))  # type: ignore[union-attr]
+            found.append(("maintnote", maintnote(Entry(each.notice, text), "h.example").decode()))
+            found.append(("webhook", json.dumps(outside(each.notice, text), ensure_ascii=False)))
+    made = await months.one(customer, "2026-11")
+    found += [("month", rendered.html(made).decode()), ("month", rendered.data(made).decode())]
+    print_ = pypdf.PdfReader(io.BytesIO(rendered.pdf(made)))
+    found.append(("month in print", "".join(page.extract_text() for page in print_.pages)))
+    documents = await portals.documents(frozenset())
+    found.append(("document", json.dumps(documents[f"portal/{customer.key}"], ensure_ascii=False)))
+    return iter(found)
+
+
+@pytest.mark.parametrize("silent_s", [0.0, 20.0])
+async def test_nothing_that_leaves_for_a_customer_holds_anything_of_anothers(silent_s: float) -> None:
+    house = House.make(tell={"channels": ["portal", "public", "calendar", "feed", "digest"]})
+    outbox, drafting = Outbox(house.found), Drafting(house.found)
+    for key, mail in (
+        ("boekhuis", "marit@vandam.example"),
+        ("libreria", "ana@sol.example"),
+        ("kade", "desk@kade.example"),
+    ):
+        await outbox.contacts.keep(Contact(key, mail, wants=Wants.EVERY))
+    await house.open()
+    made = await drafting.look()
+    await house.carry_through(silent_s=silent_s)
+    made += await drafting.look()
+    for each in made:
+        if (await outbox.get(each.id)).standing.state.value == "draft":
+            await outbox.release(each.id, ANNA)
+    for customer in house.found.customers:
+        seen = 0
+        for what, text in await everything(house, customer):
+            seen += 1
+            for word in foreign(customer.key):
+                assert word not in text, f"{what} of {customer.key} holds {word}"
+        assert seen > 30
+    status = json.dumps((await Portals(house.found).documents(frozenset()))["status"], ensure_ascii=False)
+    for words in THEIRS.values():
+        assert not any(word in status for word in (*words, *NOBODYS))
+    assert any(each.kind is Class.INTERRUPTED for each in made) is bool(silent_s)
+
+
+# Marked, so that a chance likeness is none: every name holds its owner's mark.
+names = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=0, max_size=6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", ""]), names), min_size=1, max_size=8), st.booleans())
+def test_a_report_holds_its_own_guests_alone_whoever_else_was_there(guests: list[tuple[str, str]], shown: bool) -> None:
+    known = {key: Customer(key, f"Customer-{key}-mark", frozenset({f"pool-{key}"})) for key in ("a", "b", "c")}
+    made: list[Guest] = []
+    moved: list[Moved] = []
+    for number, (key, name) in enumerate(guests):
+        template = GUESTS[0]
+        one = replace(
+            template,
+            id=GuestId("ams1", 500 + number),
+            name=f"⟦{key or 'z'}⟧{name}",
+            pool=f"pool-{key}" if key else None,
+        )
+        made.append(one)
+        moved.append(replace(MOVES[0], guest=one.id, name=one.name))
+    seen = [replace(EXPERIENCES[0], guest=one.id, name=one.name) for one in made]
+    m = replace(make_maintenance(), moved=tuple(moved))
+    for key, customer in known.items():
+        report = make_report(
+            m, customer, seen, made, language="en", generated_at=at(10, 0), events=journal(m),
+            policy=Policy(show_estimates=shown),
+        )  # fmt: skip
+        text = FORMATS["json"](report).decode()
+        for other in {"a", "b", "c", "z"} - {key}:
+            assert f"⟦{other}⟧" not in text and f"Customer-{other}-mark" not in text
+        assert all(f"⟦{key}⟧" in row.service for row in report.services)
+
+
+async def test_every_figure_of_a_report_is_walked_back_to_its_events() -> None:
+    """From what is printed to the measurement, from that to the samples, from a time to the journal's event."""
+    house = House.make()
+    await house.open()
+    await house.carry_through()
+    outbox = Outbox(house.found)
+    mid = "ams1-pve3-1"
+    events = await house.found.journal.read(mid)
+    times = {event.at for event in events}
+    moves = {(str(e.data["moved"]["guest"]), e.data["moved"]["started"]) for e in events if e.kind == "guest.moved"}
+    for notice in await Drafting(house.found).look():
+        kept = await outbox.get(notice.id)
+        report = decode(Report, kept.reports["en"])
+        own = {each.name for each in report.measurements}
+        assert own <= {row.service for row in report.services}
+        for seen in report.measurements:
+            samples = await house.found.measurements.samples(mid, seen.guest)
+            assert seen.samples == len(samples) and seen.answered == sum(sample.ok for sample in samples)
+            for gap in seen.interruptions:
+                bad = [s.at for s in samples if not s.ok and gap.last_good < s.at < (gap.next_good or s.at)]
+                assert len(bad) == gap.missed > 0
+        guests = {str(encode(each.guest)) for each in report.measurements}
+        count = sum(guest in guests for guest, _ in moves)
+        did = next(column for column in report.columns if column.kind == "did")
+        if report.measurements:
+            assert f"{count} move" in did.fine
+        assert report.since in {m.started for m in (await house.found.known.get(mid)).moved}
+        off = next(e.at for e in events if e.data.get("name") == "node-off")
+        on = next(e.at for e in events if e.data.get("name") == "node-on")
+        assert f"switched off for {round((on - off).total_seconds() / 60)}" in did.fine.replace("\u00a0", " ")
+        assert {off, on} <= times and report.seal.digest == events[-1].digest
+    assert {each.key for each in CUSTOMERS} == set(THEIRS)
