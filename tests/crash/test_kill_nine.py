@@ -19,9 +19,9 @@ from noout.steps.effects import EFFECTS
 from tests.crash.house import house
 from tests.support.postgres import postgres
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.kill]
 tell = print
-PATIENCE_S = 900.0  # with fifty deaths on the way; two idle cores need a fifth of it
+PATIENCE_S = 900.0  # with fifty deaths on the way, two cores with other work needed 260 s
 
 # Every kind of effect that the maintenance of this small cluster calls for. The others are for what it does not have
 # (a rebalancer, an MDS, ...) or for a person alone (cutting the power); all are crashed at in virtual time.

@@ -20,7 +20,7 @@ def next_action(state: Maintenance) -> bool:
     return bool(state.waiting_for and state.needs)
 
 
-QUICK = {"fan-still-flapping", "flag-left-by-others", "restart-not-told", "task-ok-customer-down"}
+QUICK = {"restart-not-told", "task-ok-customer-down"}
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in scenario.names()]
 
 

@@ -50,11 +50,12 @@ class Answer:
 class Server:
     """One server: its base URL (no path), how it is trusted, how long to wait for it (seconds).
 
-    ``transport`` replaces the network (tests); ``tls`` is then unused.
+    ``tls``: the context, or what makes it when it is first needed. ``transport`` replaces the network (tests); ``tls``
+    is then unused.
     """
 
     url: str
-    tls: ssl.SSLContext | None = None
+    tls: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None
     transport: httpx2.AsyncBaseTransport | None = None
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 30.0
@@ -84,9 +85,10 @@ class Channel:
         client = self._clients.get(loop)
         if client is None or client.is_closed:
             server = self.server
+            tls = server.tls() if callable(server.tls) else server.tls
             client = self._clients[loop] = httpx2.AsyncClient(
                 base_url=server.url,
-                verify=server.tls if server.tls is not None else server.transport is None,
+                verify=tls if tls is not None else server.transport is None,
                 transport=server.transport,
                 trust_env=False,
                 follow_redirects=False,
@@ -103,6 +105,7 @@ class Channel:
         query: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
         json: Any = None,
+        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         read_timeout_s: float | None = None,
         whole_s: float | None = None,
@@ -119,6 +122,8 @@ class Channel:
             extra["data"] = dict(form)
         if json is not None:
             extra["json"] = json
+        if body is not None:
+            extra["content"] = body
         sent = {**self._make_headers(), **(headers or {})}
         try:
             async with asyncio.timeout(whole_s):
@@ -127,7 +132,7 @@ class Channel:
                 )
                 response = await self._client().send(request, stream=True)
                 try:
-                    body = await _read(response, body_bytes_max)
+                    told = await _read(response, body_bytes_max)
                 finally:
                     await response.aclose()
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
@@ -142,7 +147,7 @@ class Channel:
             response.status_code,
             response.reason_phrase,
             {key.lower(): value for key, value in response.headers.items()},
-            body,
+            told,
         )
 
     def _url(self, path: str) -> httpx2.URL:

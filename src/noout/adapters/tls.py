@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from noout.domain.errors import Broken, Retryable, Untrusted
@@ -72,6 +74,12 @@ def trusting(ca: Path | None = None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(ca) if ca else None)
     except (OSError, ssl.SSLError) as error:
         raise Broken(f"the CA file {ca} cannot be used: {error}", remedy="name a PEM file with the CA") from None
+
+
+def when_needed(host: str, fingerprint: str | None, ca: Path | None) -> ssl.SSLContext | Callable[[], ssl.SSLContext]:
+    """The same as ``context_for``; one with a pin is made when it is first needed: it cannot be wrong, and of the many
+    entry points and BMCs of an installation few are spoken to."""
+    return partial(pinned, fingerprint, host) if fingerprint else trusting(ca)
 
 
 def context_for(host: str, fingerprint: str | None, ca: Path | None) -> ssl.SSLContext:

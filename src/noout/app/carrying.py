@@ -25,6 +25,7 @@ from noout.app.comeback import Comeback
 from noout.app.compose import Installation
 from noout.app.hours import shut_now
 from noout.app.inboxes import Inboxes
+from noout.app.neighbours import Neighbours
 from noout.app.older import look_back
 from noout.app.own_addresses import with_own_addresses
 from noout.app.pace import Paces
@@ -82,7 +83,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         return wary(made, ill)
 
     def order(m: Maintenance) -> WorkOrder:
-        return make_work_order(m, found.location(m.node), f"WO-{m.id}")
+        return make_work_order(m, found.location(m.node), f"WO-{m.id}", found.checklists)
 
     comeback = Comeback(found.inspectors, found.clock)
 
@@ -108,6 +109,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         silent=silent,
         answered=answered,
         addressed=partial(_addressed, found),
+        neighbours=Neighbours(found).around,
         rules=_rules(found),
         frozen=partial(frozen, found),
         doubt=lambda m, note, why: doubt(found.journal, note, why),
@@ -241,7 +243,7 @@ class Carrier:
         return self._seen[state.id] >= OPENING_LOOKS
 
     async def _let_go(self, maintenance: str) -> None:
-        """The run itself sees at its next step that it is not led here, and ends."""
+        """The run itself sees at its next step that it is not led here, and ends: it need not wait for that step."""
         task = self.tasks.pop(maintenance)
         self.paces.forget(maintenance)
         if not task.done():
@@ -249,6 +251,8 @@ class Carrier:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         self.witnesses.pop(maintenance, None)
+        if self.inboxes.engine is not None:
+            await self.inboxes.engine.wake(maintenance)
 
     async def begin(self, maintenance: str) -> None:
         """Start (or take up again) one run; its witness asks before the run's first effect."""
@@ -259,6 +263,8 @@ class Carrier:
             kept = timedelta(days=self.found.settings.probes.keep_days)
             with contextlib.suppress(NooutError):  # then it is done when the next one begins
                 await self.found.measurements.forget_samples(self.found.clock.now() - kept)
+                photos = timedelta(days=self.found.settings.workorders.photos_days)
+                await self.found.photos.forget(self.found.clock.now() - photos)
 
     def _witness(self, state: Maintenance) -> Witness:
         found, mid = self.found, state.id

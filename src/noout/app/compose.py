@@ -27,16 +27,19 @@ from noout.adapters.pve.nodes import PveNodes
 from noout.adapters.pve.survey import PveSurveyor
 from noout.adapters.shell.ssh import SshHost, SshShell
 from noout.adapters.store.leases import Alone, SqlLeases
+from noout.adapters.store.papers import MemoryPapers, SqlPapers
+from noout.adapters.store.photos import MemoryPhotos, SqlPhotos
 from noout.adapters.store.sittings import MemorySittings, SqlSittings
 from noout.adapters.store.sql import SqlStore
-from noout.adapters.tls import context_for
+from noout.adapters.tls import context_for, when_needed
+from noout.app.checklists import read_checklists
+from noout.app.mapping import customers_of
 from noout.app.naming import resolve
 from noout.app.news import News
 from noout.app.privileges import LOOK, require
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.customers import Customer
 from noout.domain.errors import UsageError
-from noout.domain.windows import parse_window
 from noout.domain.workorder import Location
 from noout.plan.groups import PARTS, Part
 from noout.plan.policy import GBIT_BYTES_S, GIB, Policy
@@ -52,6 +55,8 @@ from noout.ports import (
     Journal,
     Leases,
     Measurements,
+    Papers,
+    Photos,
     Prober,
     Shell,
     Sittings,
@@ -61,6 +66,7 @@ from noout.run.record import Known
 from noout.settings import BmcSettings, ClusterSettings, Settings, secret
 from noout.settings_kinds import NamingSettings, PrometheusSettings
 from noout.settings_probes import DIRECT, VantageSettings
+from noout.tell.checklist import SHIPPED, Template
 
 # A lab's time may run fast, this machine does not: what is due every minute is not done sixty times a second.
 KEEP_S, KEEP_WALL_S = 60.0, 5.0  # how long guests' configurations are kept
@@ -88,29 +94,18 @@ class Installation:
     event_sources: Mapping[NodeId, EventSource] = field(default_factory=dict)
     leases: Leases = field(default_factory=Alone)
     sittings: Sittings = field(default_factory=MemorySittings)
+    papers: Papers = field(default_factory=MemoryPapers)
+    photos: Photos = field(default_factory=MemoryPhotos)
+    checklists: Mapping[str, Template] = field(default_factory=lambda: SHIPPED)
 
+    customers: tuple[Customer, ...] = field(init=False)
     known: Known = field(init=False)  # the maintenances as last folded
     news: News = field(init=False)  # the same for whoever only watches, looked up for all at once
 
     def __post_init__(self) -> None:
+        self.customers = customers_of(self.settings)
         self.known = Known(self.journal)
         self.news = News(self.journal, self.known, self.clock)
-
-    @property
-    def customers(self) -> tuple[Customer, ...]:
-        return tuple(
-            Customer(
-                key,
-                each.name,
-                frozenset(each.pools),
-                frozenset(each.tags),
-                each.language,
-                each.timezone,
-                tuple(parse_window(text) for text in each.contract_excludes),
-                tuple(each.networks),
-            )
-            for key, each in self.settings.customers.items()
-        )
 
     def hypervisor(self, node: NodeId) -> Hypervisor:
         return self.hypervisors[node.cluster]
@@ -207,6 +202,8 @@ def clock_of(settings: Settings) -> Clock:
 async def installation(settings: Settings) -> AsyncIterator[Installation]:
     """Open the doors that the configuration names; nothing is asked of anybody yet, nothing written anywhere."""
     clock = clock_of(settings)
+    folder = settings.workorders.checklists
+    checklists = read_checklists(settings.file(folder) if folder is not None else None)
     async with AsyncExitStack() as stack:
         store, path = store_of(settings, clock)
         stack.push_async_callback(store.close)
@@ -250,6 +247,7 @@ async def installation(settings: Settings) -> AsyncIterator[Installation]:
             settings, clock, store, store, hypervisors, cephs, bmcs, prober, policy, path, surveyors, ceph_surveyors,
             inspectors, exporters, {node: board for node, board in bmcs.items() if isinstance(board, RedfishBmc)},
             Alone() if path else SqlLeases(store, settings.store.takeover_s * LASTS_SHARE), SqlSittings(store),
+            SqlPapers(store), SqlPhotos(store), checklists,
         )  # fmt: skip
 
 
@@ -273,7 +271,7 @@ def servers_of(settings: Settings, cluster: ClusterSettings) -> list[Server]:
         address = urlsplit(url).netloc
         pin = cluster.fingerprints.get(address, cluster.fingerprint)
         ca = settings.file(cluster.ca) if cluster.ca else None
-        servers.append(Server(url, context_for(address, pin, ca)))
+        servers.append(Server(url, when_needed(address, pin, ca)))
     return servers
 
 
@@ -308,7 +306,7 @@ def _bmc(settings: Settings, node: NodeId, bmc: BmcSettings, clock: Clock) -> Re
     if bmc.url.startswith("ipmi:"):
         return IpmiBmc(node, bmc.url, bmc.user, password, clock, cipher_suite=bmc.cipher_suite)
     ca = settings.file(bmc.ca) if bmc.ca else None
-    server = Server(bmc.url, context_for(urlsplit(bmc.url).netloc, bmc.fingerprint, ca))
+    server = Server(bmc.url, when_needed(urlsplit(bmc.url).netloc, bmc.fingerprint, ca))
     return RedfishBmc(node, server, bmc.user, password, clock, session=bmc.session)
 
 

@@ -12,6 +12,8 @@ from noout.ports import Leases
 log = logging.getLogger(__name__)
 
 WATCH = "watch"  # the BMCs, the exporters, and whether the clusters are as the ledger says
+WEBHOOKS = "webhooks"  # telling others' programs what the journal tells
+PUBLIC = "public"  # telling the public process what it may show, and doing what is wanted there
 COMMAND = "command"  # carrying out what is open, of those commands that only run until something is over
 LOOK_EVERY_S = 1.0  # wall seconds between two looks whether it is ours
 

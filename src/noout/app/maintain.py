@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from noout.app.compose import Installation
 from noout.app.fitness import require_fit
+from noout.app.neighbours import Neighbours
 from noout.app.news import OPENINGS
 from noout.app.older import require_latest
 from noout.app.own_addresses import with_own_addresses
@@ -36,6 +37,7 @@ class Maintenances:
 
     def __init__(self, found: Installation) -> None:
         self.found = found
+        self._neighbours = Neighbours(found)
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -107,9 +109,12 @@ class Maintenances:
         actor: str,
         plan: Plan,
         fault: Fault | None = None,
+        approved: bool = True,
+        address: str = "",
     ) -> str:
-        """Begin a maintenance of ``node`` on a plan that its opener approves, or under the four-eyes rule somebody
-        else after it; its id.
+        """Begin a maintenance of ``node``; its id. Its opener approves the plan by this, unless not ``approved`` (who
+        may not say yes to plans) or under the four-eyes rule: then its run waits for somebody who does. ``address``:
+        from where it is asked for, where that is known.
 
         Where the last one's repair was found wanting, that one is taken up again: same id, same journal.
 
@@ -129,6 +134,7 @@ class Maintenances:
         number = 1 + sum(1 for stream in taken if stream.startswith(f"{node.cluster}-{node.name}-"))
         mid = again.id if again is not None else f"{node.cluster}-{node.name}-{number}"
         await self._claim(mid, node, fsid, actor)
+        came = {"from": address} if address else {}
         opening: list[tuple[Kind, Mapping[str, Json]]] = [
             (
                 Kind.REOPENED if again is not None else Kind.OPENED,
@@ -139,6 +145,7 @@ class Maintenances:
                     "fsid": fsid,
                     **({"four_eyes": True} if self.found.settings.policy.four_eyes else {}),
                     "fault": encode(fault) if fault else None,
+                    **came,
                 },
             ),
             (Kind.FACT, {"name": "guests", "value": [encode(guest) for guest in guests.guests]}),
@@ -146,8 +153,8 @@ class Maintenances:
         ]
         if guests.fact is not None:
             opening.append((Kind.FACT, {"name": "own-addresses", "value": guests.fact}))
-        if not self.found.settings.policy.four_eyes:
-            opening.append((Kind.APPROVED, {"by": actor}))
+        if approved and not self.found.settings.policy.four_eyes:
+            opening.append((Kind.APPROVED, {"by": actor, **came}))
         for seq, (kind, data) in enumerate(opening, start=again.seq if again is not None else 0):
             await journal.append(mid, seq, kind, data, actor)
         return mid
@@ -183,6 +190,8 @@ class Maintenances:
             messages=self.found.journal.messages,
             post=self.post,
             look=self.look,
+            photos=self.found.photos,
+            timezone=lambda cluster: self.found.settings.clusters[cluster].timezone,
         )
 
     async def look(self, state: Maintenance) -> Sight:
@@ -202,8 +211,8 @@ class Maintenances:
                 return None
 
         # Side by side: the verdict is only as fresh as the older of the two.
-        seen, data = await asyncio.gather(hardware(), held())
-        return Sight(seen, data, host, has_ceph=ceph is not None and host != "")
+        seen, data, away = await asyncio.gather(hardware(), held(), self._neighbours.gone(state))
+        return Sight(seen, data, host, has_ceph=ceph is not None and host != "", gone=away)
 
     async def follow(self, maintenance: str, say: Callable[[str], None]) -> AsyncIterator[Maintenance]:
         """Yield its state again and again until it is over; every event is told to ``say`` once, as a sentence.

@@ -13,6 +13,7 @@ from noout.app.compose import Installation
 from noout.app.maintain import Maintenances
 from noout.app.pulse import Pulse
 from noout.app.standstill import standstill
+from noout.app.webhooks import standings
 from noout.domain.errors import NooutError
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ async def _of_the_journal(lines: _Lines, found: Installation, now: datetime) -> 
     waits = (now - m.waiting_since for m in some if m.needs and m.waiting_since is not None)
     longest = max(waits, default=timedelta(0)).total_seconds()
     lines.gauge("noout_longest_wait_seconds", "The longest that one of them waits for somebody.", longest)
+    failing = sum(each.failing_since is not None for each in await standings(found))
+    lines.gauge("noout_webhooks_failing", "Webhooks that do not take what they are told.", failing)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from noout.app.compose import Installation
+from noout.app.kept import Kept
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState
 from noout.domain.errors import NooutError
@@ -27,18 +28,13 @@ class Seen:
 class Overview:
     def __init__(self, found: Installation) -> None:
         self._found = found
-        self._looks: dict[str, tuple[float, asyncio.Task[Seen]]] = {}
+        self._kept = Kept(self._look, KEEP_WALL_S)
 
     async def clusters(self, names: Iterable[str]) -> list[Seen]:
         return list(await asyncio.gather(*(self.cluster(name) for name in names)))
 
     async def cluster(self, name: str) -> Seen:
-        now = asyncio.get_running_loop().time()
-        at, task = self._looks.get(name, (0.0, None))
-        if task is None or (task.done() and now - at > KEEP_WALL_S):
-            task = asyncio.create_task(self._look(name))
-            self._looks[name] = (now, task)
-        return await asyncio.shield(task)
+        return await self._kept.of(name)
 
     async def _look(self, name: str) -> Seen:
         ceph = self._found.cephs.get(name)

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MINDED_WALL_S_MAX = 60.0  # since the last look for runs to carry: it is made every second
 BEAT_S_MAX = 10.0
+STORE, RUNS, WATCH = "store", "runs", "watch"
+OF_NOOUT = frozenset({STORE, RUNS, WATCH})  # troubles that are about no maintenance
 
 
 @dataclass(slots=True)
@@ -44,13 +46,13 @@ class Pulse:
         try:
             await self.found.journal.writable()
         except NooutError as error:
-            found["store"] = f"nothing can be written down, so nothing new is done: {error}"
+            found[STORE] = f"nothing can be written down, so nothing new is done: {error}"
         if (age_s := self.runs_age_s()) > MINDED_WALL_S_MAX:
-            found["runs"] = f"nobody has looked after the maintenances for {age_s:.0f} s"
+            found[RUNS] = f"nobody has looked after the maintenances for {age_s:.0f} s"
         for maintenance in self.late():
             found[maintenance] = f"{maintenance} does not go on: noout status {maintenance}"
         if (age_s := self.watch_age_s()) > self._watch_s_max():
-            found["watch"] = f"no reading of any node has been kept for {age_s:.0f} s"
+            found[WATCH] = f"no reading of any node has been kept for {age_s:.0f} s"
         return found
 
     def late(self) -> list[str]:
@@ -100,8 +102,7 @@ class Heartbeat:
         """One look; True when a beat was taken in."""
         troubles = await self.pulse.troubles()
         for about in troubles.keys() - self.known:
-            at = {"maintenance": about} if "-" in about else {"maintenance": ""}
-            await wake(self.pulse.found, troubles[about], **at, node="")
+            await wake(self.pulse.found, troubles[about], maintenance="" if about in OF_NOOUT else about, node="")
         for about in self.known - troubles.keys():
             log.warning("%s: well again", about)
         self.known = frozenset(troubles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from noout.domain.journal import Event, Kind
 from noout.domain.maintenance import Json
+from noout.steps.neighbours import WRONG_SERVER
 
 STEPS = {
     "evacuate": "evacuate: every guest leaves",
@@ -49,6 +50,8 @@ def sentence(event: Event) -> str | None:
             return f"work order {data['work_order']['number']} issued"
         case Kind.FACT if data.get("name") == "second-fault":
             return f"SECOND FAULT: {data.get('value')}: close up now"
+        case Kind.FACT if data.get("name") == WRONG_SERVER:
+            return _wrong_server(data.get("value") or [])
         case Kind.FACT if data.get("name") == "backing-off":
             return _backing_off(data.get("value"))
         case Kind.FACT if data.get("name") == "own-addresses":
@@ -75,6 +78,12 @@ def _waiting(event: Event) -> str | None:
         return None
     answer = f" → {ANSWERS[needs]} {event.stream}" if needs in ANSWERS else ""
     return f"waits: {event.data['why']}{answer}"
+
+
+def _wrong_server(away: list[str]) -> str:
+    if not away:
+        return "every other server stands again, or is known to be away: no wrong-server alarm"
+    return f"WRONG SERVER? {', '.join(away)} went away while the technician is at work: they are told not to touch"
 
 
 def _backing_off(value: Json) -> str:
@@ -108,9 +117,10 @@ def _message(event: Event) -> str | None:
     match data.get("kind"):
         case "finding":
             note = f" ({said['note']})" if said.get("note") else ""
-            return f"{event.actor}: {said['check']} {said['answer']}{note}{refused}"
-        case "link" | "link-opened":
-            return None
+            part = f", part {said['part']}" if said.get("part") else ""
+            return f"{event.actor}: {said['check']} {said['answer']}{note}{part}{refused}"
+        case "photo":
+            return f"{event.actor}: a photo of {said.get('check')}{refused}"
         case kind:
             return f"{event.actor}: {kind}{refused}"
 

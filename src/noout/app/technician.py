@@ -1,57 +1,47 @@
-"""The technician's side of a maintenance: links, what may be done now, and the messages that say it was done.
+"""The technician's side of a maintenance: what may be done now, and the messages that say it was done.
 
-A link's secret exists in one place only, the URL handed out; the journal's messages hold its hash, whom it is for,
-when it ends, and the hash of the one device that opened it.
+Everything a technician sends has an id of the phone's making and counts once: what was answered to it is kept in the
+store, and the same id gets the same answer, however often and in whatever order it comes again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
 
-from noout.app.touch import Sight, TouchVerdict, signed_off, verdict
-from noout.domain.errors import NooutError, Refused
+from noout.adapters.pictures import BYTES_MAX, NotAPicture, Unfit, reencoded
+from noout.adapters.store.photos import MemoryPhotos
+from noout.app.links import Links, NoSuchLink, Visit, actor_of
+from noout.app.touch import Sight, TouchVerdict, away, signed_off, verdict
 from noout.domain.journal import Message, MessageKind
 from noout.domain.maintenance import Json, Maintenance, Phase
 from noout.domain.workorder import Answer, Check, WorkOrder
-from noout.ports import Clock
+from noout.ports import Photos
+from noout.tell.field import NOTHING, Declined, Phrase, phrase
 
-LINK_VALID_S = 12 * 3600.0
 SERIAL_TAIL = 4  # so many characters of the serial are shown; only who stands there can read the rest
-_NOTE_MAX = 2000
-
-
-class NoSuchLink(NooutError):
-    """Unknown, malformed or expired: never says which."""
-
-
-class OtherDevice(Refused):
-    """The link is good but was opened on another device first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """A link in the hands of its device. ``device`` is that device's secret, to be kept in its cookie."""
-
-    maintenance: str
-    technician: str
-    link: str  # hash
-    device: str
+NOTE_MAX = 2000
+PART_MAX = 100
+OPERATIONS_MAX = 2000  # of one link
+PHOTOS_MAX = 60  # of one maintenance
+PICTURE_BYTES_MAX = BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
+    """``photos``: their digests, oldest first."""
+
     check: Check
     answer: Answer | None
     note: str
+    part: str = ""
+    photos: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """All the technician's page shows. ``why_not``: operation -> why it is not possible now ("" = it is)."""
+    """All the technician's page shows. ``why_not``: operation -> why it is not possible now (NOTHING = it is)."""
 
     work_order: WorkOrder
     phase: Phase
@@ -59,68 +49,28 @@ class Bench:
     lines: tuple[CheckLine, ...]
     hands_on: bool
     signed_off: bool
-    why_not: Mapping[str, str]
+    why_not: Mapping[str, Phrase]
+    timezone: str = "UTC"  # in which its times are told
 
     @property
     def left(self) -> int:
         """Required checks without an answer."""
         return sum(line.check.required and line.answer is None for line in self.lines)
 
+    @property
+    def in_hand(self) -> bool:
+        """Off, and with the technician: what is open may stay open while no answer comes."""
+        return self.hands_on and not self.signed_off and not self.why_not["finding"]
+
 
 @dataclass(frozen=True, slots=True)
-class FieldWork:
-    """What technicians can do. ``post`` leaves a message for the run and wakes it; False = it was there already."""
+class FieldWork(Links):
+    """What technicians can do. Every operation returns False when the same one had come before, and raises Declined
+    for what is refused; asked again under the same key, it refuses again."""
 
-    clock: Clock
-    maintenance: Callable[[str], Awaitable[Maintenance | None]]
-    messages: Callable[[str], Awaitable[Sequence[Message]]]
-    post: Callable[[str, Message], Awaitable[bool]]
     look: Callable[[Maintenance], Awaitable[Sight]]
-
-    async def make_link(
-        self, maintenance: str, technician: str, *, valid_s: float = LINK_VALID_S
-    ) -> tuple[str, datetime]:
-        """A new link's token and when it ends. Raises Refused when there is no work order or it is over."""
-        m = await self.maintenance(maintenance)
-        if m is None or m.work_order is None:
-            raise Refused(
-                f"{maintenance}: no work order has been issued", remedy="it is issued when the plan is approved"
-            )
-        if not m.open:
-            raise Refused(f"{maintenance} is over", remedy="open a new maintenance")
-        secret = secrets.token_urlsafe(24)
-        now = self.clock.now()
-        expires = now + timedelta(seconds=valid_s)
-        data = {"link": _hash(secret), "technician": technician, "expires": expires.isoformat()}
-        await self.post(m.id, Message(f"link/{_hash(secret)}", MessageKind.LINK, "noout", now, data))
-        return f"{m.id}.{secret}", expires
-
-    async def enter(self, token: str, device: str | None) -> Visit:
-        """Check a link. The first device to come is bound to it; another raises OtherDevice, a bad link NoSuchLink."""
-        maintenance, _, secret = token.rpartition(".")
-        link = _hash(secret)
-        m = await self.maintenance(maintenance) if maintenance else None
-        if m is None:
-            raise NoSuchLink("no such link")
-        messages = await self.messages(m.id)
-        made = next(
-            (each for each in messages if each.kind == MessageKind.LINK and each.data.get("link") == link), None
-        )
-        now = self.clock.now()
-        if made is None or datetime.fromisoformat(str(made.data["expires"])) <= now:
-            raise NoSuchLink("no such link")
-        device = device or secrets.token_urlsafe(24)
-        visit = Visit(m.id, str(made.data["technician"]), link, device)
-        bound = _bound_to(messages, link)
-        if bound is None:
-            data = {"link": link, "device": _hash(device)}
-            opened = Message(f"link-opened/{link}", MessageKind.LINK_OPENED, _actor(visit), now, data)
-            if await self.post(m.id, opened):
-                return visit
-            bound = _bound_to(await self.messages(m.id), link)  # another device was faster
-        if bound is None or not secrets.compare_digest(bound, _hash(device)):
-            raise OtherDevice("this link was opened on another device", remedy="ask for a link of your own")
-        return visit
+    photos: Photos = field(default_factory=MemoryPhotos)
+    timezone: Callable[[str], str] = lambda cluster: "UTC"
 
     async def bench(self, visit: Visit) -> Bench:
         """The page's state, with one fresh look at the node. Raises NoSuchLink when the work order is gone."""
@@ -132,11 +82,11 @@ class FieldWork:
         lines = _lines(m, order, messages)
         given_back = signed_off(m, messages)
         arrived = m.hands_on_at is not None or _waiting(m, messages, MessageKind.HANDS_ON)
-        sight = await self.look(m)
+        now_seen = verdict(m, await self.look(m), self.clock.now(), messages)
         return Bench(
             work_order=order,
             phase=m.phase,
-            verdict=verdict(m, sight, self.clock.now(), messages),
+            verdict=now_seen,
             lines=lines,
             hands_on=arrived,
             signed_off=given_back,
@@ -144,44 +94,89 @@ class FieldWork:
                 "hands-on": _no_hands_on(m, arrived),
                 "finding": _no_finding(m, given_back),
                 "sign-off": _no_sign_off(m, given_back, lines),
+                "not-today": _no_close_up(m, given_back, messages),
+                "serial-again": NOTHING if now_seen.gone else phrase("no.alarm"),
             },
+            timezone=self.timezone(m.node.cluster),
         )
 
     async def hands_on(self, visit: Visit, serial: str, key: str) -> bool:
-        """The technician stands at the node and read this serial from its label, in full.
+        """The technician stands at the node and read this serial from its label, in full."""
 
-        Returns False when the same message had come before. Raises Refused for a wrong serial or moment.
-        """
-        m = await self._maintenance(visit)
-        if await self._repeated(visit, key):
-            return False
-        messages = await self.messages(m.id)
-        _refuse(_no_hands_on(m, m.hands_on_at is not None or _waiting(m, messages, MessageKind.HANDS_ON)))
-        known = m.work_order.location.serial if m.work_order else ""
-        return await self._say(visit, MessageKind.HANDS_ON, key, {"serial": same_serial(serial, known, m.node.name)})
+        async def said(m: Maintenance, messages: Sequence[Message]) -> Mapping[str, Json]:
+            _refuse(_no_hands_on(m, m.hands_on_at is not None or _waiting(m, messages, MessageKind.HANDS_ON)))
+            return {"serial": _read(m, serial)}
 
-    async def finding(self, visit: Visit, check: str, answer: Answer, note: str, key: str) -> bool:
-        """An answer to one check; a later answer to the same check replaces it. Raises Refused."""
-        m = await self._maintenance(visit)
-        if await self._repeated(visit, key):
-            return False
-        _refuse(_no_finding(m, signed_off(m, await self.messages(m.id))))
-        if m.work_order is None or check not in {each.key for each in m.work_order.checks}:
-            raise Refused(f"{check!r} is not on this checklist", remedy="open the page again")
-        if len(note) > _NOTE_MAX:
-            raise Refused(f"the note is longer than {_NOTE_MAX} characters", remedy="shorten it")
-        data = {"check": check, "answer": answer.value, "note": note.strip()}
-        return await self._say(visit, MessageKind.FINDING, key, data)
+        return await self._once(visit, MessageKind.HANDS_ON, key, said)
+
+    async def serial_again(self, visit: Visit, serial: str, key: str) -> bool:
+        """Another server went away, and this is the serial of the one before the technician: it is the right one."""
+
+        async def said(m: Maintenance, messages: Sequence[Message]) -> Mapping[str, Json]:
+            read = _read(m, serial)
+            return {"serial": read, "away": away(m, await self.look(m))}
+
+        return await self._once(visit, MessageKind.SERIAL_AGAIN, key, said)
+
+    async def finding(self, visit: Visit, check: str, answer: Answer, note: str, key: str, part: str = "") -> bool:
+        """An answer to one check; a later answer to the same check replaces it. ``part``: the number on what was put
+        in."""
+
+        async def said(m: Maintenance, messages: Sequence[Message]) -> Mapping[str, Json]:
+            _refuse(_no_finding(m, signed_off(m, messages)))
+            _on_the_list(m, check)
+            if len(note) > NOTE_MAX or len(part) > PART_MAX:
+                raise Declined(phrase("refused.note", n=NOTE_MAX), phrase("remedy.shorten"))
+            data = {"check": check, "answer": answer.value, "note": note.strip()}
+            return data | ({"part": part.strip()} if part.strip() else {})
+
+        return await self._once(visit, MessageKind.FINDING, key, said)
+
+    async def photo(self, visit: Visit, check: str, picture: bytes, key: str) -> bool:
+        """A photo of one check. Only the picture itself is kept, drawn anew; the journal gets its digest."""
+
+        async def said(m: Maintenance, messages: Sequence[Message]) -> Mapping[str, Json]:
+            _refuse(_no_finding(m, signed_off(m, messages)))
+            _on_the_list(m, check)
+            taken = sum(each.kind == MessageKind.PHOTO for each in messages)
+            if taken >= PHOTOS_MAX:
+                raise Declined(phrase("refused.photos", n=taken), phrase("remedy.link"))
+            if len(picture) > PICTURE_BYTES_MAX:
+                raise Declined(phrase("refused.bytes", n=PICTURE_BYTES_MAX >> 20), phrase("remedy.photo"))
+            try:
+                kept = await reencoded(picture)
+            except NotAPicture as error:
+                raise Declined(_UNFIT[error.why](error.limit), phrase("remedy.photo")) from None
+            digest = hashlib.sha256(kept).hexdigest()
+            await self.photos.keep(m.id, digest, self.clock.now(), kept)
+            return {"check": check, "photo": digest}
+
+        return await self._once(visit, MessageKind.PHOTO, key, said)
+
+    async def picture(self, visit: Visit, digest: str) -> bytes | None:
+        """A photo of this maintenance as JPEG; None when there is none, or it was erased."""
+        return await self.photos.find(visit.maintenance, digest)
+
+    async def not_today(self, visit: Visit, why: str, key: str) -> bool:
+        """It cannot be repaired today: the work ends, and the node goes back as it was."""
+
+        async def said(m: Maintenance, messages: Sequence[Message]) -> Mapping[str, Json]:
+            _refuse(_no_close_up(m, signed_off(m, messages), messages))
+            if len(why) > NOTE_MAX:
+                raise Declined(phrase("refused.note", n=NOTE_MAX), phrase("remedy.shorten"))
+            return {"reason": "not repairable today" + (f": {why.strip()}" if why.strip() else "")}
+
+        return await self._once(visit, MessageKind.CLOSE_UP, key, said)
 
     async def sign_off(self, visit: Visit, key: str) -> bool:
-        """Hands clear: the node is noout's again. Raises Refused while required checks are unanswered."""
-        m = await self._maintenance(visit)
-        if await self._repeated(visit, key):
-            return False
-        messages = await self.messages(m.id)
-        lines = _lines(m, m.work_order, messages) if m.work_order else ()
-        _refuse(_no_sign_off(m, signed_off(m, messages), lines))
-        return await self._say(visit, MessageKind.SIGN_OFF, key, {})
+        """Hands clear: the node is noout's again. Refused while required checks are unanswered."""
+
+        async def said(m: Maintenance, messages: Sequence[Message]) -> Mapping[str, Json]:
+            lines = _lines(m, m.work_order, messages) if m.work_order else ()
+            _refuse(_no_sign_off(m, signed_off(m, messages), lines))
+            return {}
+
+        return await self._once(visit, MessageKind.SIGN_OFF, key, said)
 
     async def _maintenance(self, visit: Visit) -> Maintenance:
         m = await self.maintenance(visit.maintenance)
@@ -189,35 +184,85 @@ class FieldWork:
             raise NoSuchLink("no such link")
         return m
 
-    async def _repeated(self, visit: Visit, key: str) -> bool:
-        wanted = _message_key(visit, key)
-        return any(message.key == wanted for message in await self.messages(visit.maintenance))
+    async def _once(
+        self,
+        visit: Visit,
+        kind: MessageKind,
+        key: str,
+        said: Callable[[Maintenance, Sequence[Message]], Awaitable[Mapping[str, Json]]],
+    ) -> bool:
+        """Look what was answered under this key; if nothing, decide, and keep the answer: a message for the run, or
+        the refusal. Of two at the same moment the one kept first is answered to both."""
+        m = await self._maintenance(visit)
+        messages = await self.messages(m.id)
+        mine = f"technician/{visit.link[:16]}/"
+        if (before := _under(messages, mine + key)) is not None:
+            return _answered(before, kind)
+        if sum(each.key.startswith(mine) for each in messages) >= OPERATIONS_MAX:
+            raise Declined(phrase("refused.many", n=OPERATIONS_MAX), phrase("remedy.link"))
+        refusal: Declined | None = None
+        try:
+            data = await said(m, messages)
+        except Declined as error:
+            refusal = error
+            why, remedy = ({"key": each.key, "fields": dict(each.fields)} for each in (error.why, error.what_to_do))
+            data = {"what": kind.value, "why": why, "remedy": remedy}
+        kept = MessageKind.TURNED_DOWN if refusal is not None else kind
+        if await self.post(m.id, Message(mine + key, kept, actor_of(visit), self.clock.now(), data)):
+            if refusal is not None:
+                raise refusal
+            return True
+        first = _under(await self.messages(m.id), mine + key)
+        assert first is not None
+        return _answered(first, kind)
 
-    async def _say(self, visit: Visit, kind: MessageKind, key: str, data: Mapping[str, Json]) -> bool:
-        message = Message(_message_key(visit, key), kind, _actor(visit), self.clock.now(), data)
-        return await self.post(visit.maintenance, message)
+
+_UNFIT: Mapping[Unfit, Callable[[int], Phrase]] = {
+    Unfit.UNREADABLE: lambda limit: phrase("refused.not-a-picture"),
+    Unfit.KIND: lambda limit: phrase("refused.kind"),
+    Unfit.PIXELS: lambda limit: phrase("refused.pixels", n=limit),
+}
+
+
+def _under(messages: Sequence[Message], key: str) -> Message | None:
+    return next((each for each in messages if each.key == key), None)
+
+
+def _answered(before: Message, kind: MessageKind) -> bool:
+    """The answer that was given: False, for it is not new, or the same refusal."""
+    if before.kind == kind:
+        return False
+    if before.kind != MessageKind.TURNED_DOWN or before.data["what"] != kind.value:
+        raise Declined(phrase("refused.key"), phrase("remedy.reload"))
+    why, remedy = (Phrase(str(each["key"]), each["fields"]) for each in (before.data["why"], before.data["remedy"]))
+    raise Declined(why, remedy)
+
+
+def _read(m: Maintenance, serial: str) -> str:
+    return same_serial(serial, m.work_order.location.serial if m.work_order else "", m.node.name)
+
+
+def _on_the_list(m: Maintenance, check: str) -> None:
+    if m.work_order is None or check not in {each.key for each in m.work_order.checks}:
+        raise Declined(phrase("refused.check", check=check), phrase("remedy.reload"))
 
 
 def same_serial(read: str, known: str, node: str) -> str:
     """The node's serial when what was read is it (spaces, dashes and case aside); what was read when none is known.
 
-    Raises Refused when it is another server's, or only the end that the page itself shows: opening the wrong server is
-    the one mistake that must not happen.
+    Raises Declined when it is another server's, or only the end that the page itself shows: opening the wrong server
+    is the one mistake that must not happen.
     """
     typed = _plain(read)
     if len(typed) < SERIAL_TAIL:
-        raise Refused(f"that is too short for a serial: {typed or 'nothing'}", remedy="read it from the label")
+        raise Declined(phrase("refused.short", read=typed or "–"), phrase("remedy.label"))
     if not known:
         return typed
     if typed != _plain(known) and _plain(known).endswith(typed):
-        raise Refused(
-            "that is only the end of the serial, which this page shows", remedy="read all of it from the label"
-        )
+        raise Declined(phrase("refused.tail"), phrase("remedy.label"))
     if typed != _plain(known):
-        raise Refused(
-            f"DO NOT TOUCH: this is not {node}. You read {typed}; {node} ends in {known[-SERIAL_TAIL:].upper()}",
-            remedy="find the right server and read its label",
-        )
+        tail = known[-SERIAL_TAIL:].upper()
+        raise Declined(phrase("refused.wrong", node=node, read=typed, tail=tail), phrase("remedy.find"))
     return known
 
 
@@ -225,14 +270,14 @@ def _plain(serial: str) -> str:
     return "".join(character for character in serial.upper() if character.isalnum())
 
 
-def _no_hands_on(m: Maintenance, arrived: bool) -> str:
+def _no_hands_on(m: Maintenance, arrived: bool) -> Phrase:
     if arrived:
-        return "you are at the node already"
+        return phrase("no.arrived")
     if m.phase is Phase.EVACUATED:
-        return ""
+        return NOTHING
     if m.phase in (Phase.PROPOSED, Phase.PLANNED, Phase.EVACUATING):
-        return f"guests are still leaving {m.node.name}; wait until they have left"
-    return "this work is over"
+        return phrase("no.guests", node=m.node.name)
+    return phrase("no.over")
 
 
 def _in_hand(m: Maintenance) -> bool:
@@ -240,55 +285,57 @@ def _in_hand(m: Maintenance) -> bool:
     return m.open and m.node_off_at is not None and m.node_on_at is None
 
 
-def _no_finding(m: Maintenance, given_back: bool) -> str:
+def _no_finding(m: Maintenance, given_back: bool) -> Phrase:
     if given_back:
-        return "you signed off already"
-    return "" if _in_hand(m) else f"the checklist opens when {m.node.name} is off and its data held"
+        return phrase("no.signed")
+    return NOTHING if _in_hand(m) else phrase("no.closed-list", node=m.node.name)
 
 
-def _no_sign_off(m: Maintenance, given_back: bool, lines: Sequence[CheckLine]) -> str:
+def _no_sign_off(m: Maintenance, given_back: bool, lines: Sequence[CheckLine]) -> Phrase:
     if given_back:
-        return "you signed off already"
+        return phrase("no.signed")
     if not _in_hand(m):
-        return f"it is not yours to give back: {m.node.name} has not been handed to you, or not any more"
-    left = [line.check.text for line in lines if line.check.required and line.answer is None]
+        return phrase("no.not-yours", node=m.node.name)
+    left = sum(line.check.required and line.answer is None for line in lines)
     if left and not (m.closing_up or m.aborting):
-        return f"{len(left)} check{'s' if len(left) != 1 else ''} left: {left[0]}" + (" …" if len(left) > 1 else "")
-    return ""
+        return phrase("no.left.one") if left == 1 else phrase("no.left.many", n=left)
+    return NOTHING
 
 
-def _refuse(why: str) -> None:
+def _no_close_up(m: Maintenance, given_back: bool, messages: Sequence[Message]) -> Phrase:
+    if given_back:
+        return phrase("no.signed")
+    if not _in_hand(m):
+        return phrase("no.not-away", node=m.node.name)
+    if m.closing_up or m.aborting or _waiting(m, messages, MessageKind.CLOSE_UP):
+        return phrase("no.close")
+    return NOTHING
+
+
+def _refuse(why: Phrase) -> None:
     if why:
-        raise Refused(why)
+        raise Declined(why)
 
 
 def _lines(m: Maintenance, order: WorkOrder, messages: Sequence[Message]) -> tuple[CheckLine, ...]:
     """Each check with its last answer; one that was sent but not yet read by the run counts already."""
-    said = {finding.check: (finding.answer, finding.note) for finding in m.findings}
+    said = {each.check: (each.answer, each.note, each.part) for each in m.findings}
+    photos = [(each.check, each.digest) for each in m.photos]
     for message in messages:
-        if message.kind == MessageKind.FINDING and message.key not in m.messages_seen:
-            said[str(message.data["check"])] = (Answer(message.data["answer"]), str(message.data.get("note", "")))
-    return tuple(CheckLine(check, *said.get(check.key, (None, ""))) for check in order.checks)
+        data = message.data
+        if message.key in m.messages_seen:
+            continue
+        if message.kind == MessageKind.FINDING:
+            said[str(data["check"])] = Answer(data["answer"]), str(data.get("note", "")), str(data.get("part", ""))
+        elif message.kind == MessageKind.PHOTO:
+            photos.append((str(data["check"]), str(data["photo"])))
+    lines = []
+    for check in order.checks:
+        answer, note, part = said.get(check.key, (None, "", ""))
+        mine = dict.fromkeys(digest for key, digest in photos if key == check.key)
+        lines.append(CheckLine(check, answer, note, part, tuple(mine)))
+    return tuple(lines)
 
 
 def _waiting(m: Maintenance, messages: Sequence[Message], kind: MessageKind) -> bool:
     return any(message.kind == kind and message.key not in m.messages_seen for message in messages)
-
-
-def _bound_to(messages: Sequence[Message], link: str) -> str | None:
-    for message in messages:
-        if message.kind == MessageKind.LINK_OPENED and message.data.get("link") == link:
-            return str(message.data["device"])
-    return None
-
-
-def _actor(visit: Visit) -> str:
-    return f"technician:{visit.technician}"
-
-
-def _message_key(visit: Visit, key: str) -> str:
-    return f"technician/{visit.link[:16]}/{key}"
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -18,6 +18,7 @@ from noout.domain.journal import Kind
 from noout.domain.maintenance import Maintenance
 from noout.domain.windows import openings
 from noout.run.touched import guests_of
+from noout.tell.counterfactual import Assumptions
 from noout.tell.report import Policy
 from noout.witness.ledger import experience
 
@@ -55,6 +56,22 @@ async def experiences_of(found: Installation, state: Maintenance) -> list[Experi
     return accounts
 
 
+def policy_of(found: Installation) -> Policy:
+    """What the provider decided about reports."""
+    assumed = found.settings.tell.assumptions
+    technician, recovery = assumed.technician_min, assumed.recovery_min
+    return Policy(
+        provider=found.settings.serve.provider,
+        show_estimates=found.settings.policy.show_estimates,
+        stop_start_s=assumed.stop_start_s,
+        assumptions=Assumptions(
+            assumed.ha_restart_s,
+            (technician[0] * 60, technician[1] * 60),
+            (recovery[0] * 60, recovery[1] * 60),
+        ),
+    )
+
+
 def _left_out(customer: Customer | None, since: datetime, until: datetime) -> tuple[tuple[datetime, datetime], ...]:
     """What the contract of the guest's customer leaves out of its availability."""
     if customer is None or not customer.contract_excludes:
@@ -77,7 +94,6 @@ async def reports_of(
         raise UsageError(f"there is no customer {customer}", remedy=f"known: {', '.join(sorted(known)) or 'none'}")
     events = await found.journal.read(state.id)
     begun = max((number for number, event in enumerate(events) if event.kind == Kind.REOPENED), default=0)
-    serve, policy = found.settings.serve, found.settings.policy
     return await asyncio.to_thread(
         write_reports,
         state,
@@ -89,6 +105,6 @@ async def reports_of(
         only=customer,
         language=language,
         formats=formats,
-        policy=Policy(provider=serve.provider, show_estimates=policy.show_estimates),
+        policy=policy_of(found),
         generated_at=found.clock.now(),
     )

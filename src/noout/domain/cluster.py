@@ -272,6 +272,7 @@ class MigrationProgress:
     rate_bytes_s: float | None = None
     blackout_ms: int | None = None  # what QEMU calls downtime; only at the end
     target: str = ""  # the node's name; "" before the log says it
+    over: bool = False  # the task has ended, well or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,3 +322,20 @@ class ClusterState:
 
     def guests_on(self, node: NodeId) -> tuple[Guest, ...]:
         return tuple(each for each in self.guests if each.node == node)
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """What a look is confined to while guests move as they were asked to, and all else was looked at a while ago.
+
+    ``flying``: guests on their way: until they are asked for, they count as where they started. ``guests``: each is
+    asked for by itself on the node where it should be (one that HA moves, once HA has it there). ``nodes``: all guests
+    of these are listed, ``tasks``: what runs on these. ``ha``: what HA says now. ``effect``: one may follow: members,
+    quorum and everybody's place and lock are of now."""
+
+    flying: frozenset[GuestId] = frozenset()
+    guests: frozenset[tuple[GuestId, NodeId]] = frozenset()
+    nodes: frozenset[NodeId] = frozenset()
+    tasks: frozenset[NodeId] = frozenset()
+    ha: bool = False
+    effect: bool = False

@@ -127,8 +127,10 @@ EXTEND_H_MAX = 24.0  # the longest a hold can be extended at once
 class MessageKind(StrEnum):
     APPROVE = "approve"
     HANDS_ON = "hands-on"  # data: serial
-    FINDING = "finding"  # data: check, answer, note
+    FINDING = "finding"  # data: check, answer, note, part
+    PHOTO = "photo"  # data: check, photo (the digest of the picture, which is kept elsewhere)
     SIGN_OFF = "sign-off"
+    SERIAL_AGAIN = "serial-again"  # the technician is at the right server, whatever else went away; data: serial
     PAUSE = "pause"
     RESUME = "resume"
     ABORT = "abort"  # data: reason
@@ -139,6 +141,8 @@ class MessageKind(StrEnum):
     CONFIRM = "confirm"  # step mode: data: action key
     LINK = "link"  # a technician's link was made: data: link (its hash), technician, expires. The run ignores it
     LINK_OPENED = "link-opened"  # by its first and only device: data: link, device (hashes). The run ignores it
+    LINK_REVOKED = "link-revoked"  # data: link (its hash). The run ignores it
+    TURNED_DOWN = "turned-down"  # what a technician sent and was refused; data: what, why, remedy. The run ignores it
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from noout.domain.ceph import CephState, OkToStop
 from noout.domain.cluster import ClusterState, GuestId, MigrationProgress, NodeId, Task
 from noout.domain.hardware import Fault, HardwareState
 from noout.domain.reasons import Blocker, Caution
-from noout.domain.workorder import Finding, WorkOrder
+from noout.domain.workorder import Finding, Photo, WorkOrder
 
 # JSON data: null, boolean, number, text, list or object of the same. (A recursive alias cannot be validated.)
 Json = Any
@@ -139,6 +139,7 @@ class Observation:
     ok_to_stop: OkToStop | None = None  # Ceph's answer for all OSDs of the host at once, where the step asks for it
     tasks: Mapping[str, Task] = field(default_factory=dict)  # by UPID: the tasks of pending actions
     progress: Mapping[GuestId, MigrationProgress] = field(default_factory=dict)
+    due: Mapping[GuestId, datetime] = field(default_factory=dict)  # in migration -> when it is worth another look
     stalled: frozenset[GuestId] = frozenset()  # in migration, and `transferred` has stood still too long
     shell: bool = True  # commands can be given on the nodes: HA maintenance mode is one
 
@@ -271,6 +272,7 @@ class Maintenance:
     hands_on_serial: str | None = None
     node_off_at: datetime | None = None
     findings: tuple[Finding, ...] = ()
+    photos: tuple[Photo, ...] = ()
     force_off_at: datetime | None = None  # when an operator last decided to cut the power of a node that hangs
     signed_off_by: str | None = None
     signed_off_at: datetime | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -22,13 +23,24 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the checklist. ``section``: before, fans, bus, connectors, hardware, after."""
+    """One line of the checklist. ``section``: before, fans, bus, connectors, hardware, after.
+
+    ``also``: text and hint in other languages than English. ``part``: the number of the spare part it may take.
+    ``photo``: a photo is asked for; none is required.
+    """
 
     key: str  # "fans.clean"
     section: str
     text: str
     hint: str = ""
     required: bool = True
+    part: str = ""
+    photo: bool = False
+    also: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def told(self, language: str) -> tuple[str, str]:
+        """Text and hint in this language, or as they are."""
+        return self.also.get(language, (self.text, self.hint))
 
 
 class Answer(StrEnum):
@@ -39,11 +51,22 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the technician answered to one check."""
+    """What the technician answered to one check. ``part``: the number on the part that was put in, "" for none."""
 
     check: str
     answer: Answer
     note: str
+    at: datetime
+    by: str
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo taken for a check. ``digest``: SHA-256 (hex) of the picture as it is kept, which is elsewhere."""
+
+    check: str
+    digest: str
     at: datetime
     by: str
 

@@ -6,9 +6,11 @@ first; when that write fails, somebody else leads this run and nothing is done.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from noout.codec import encode
+from noout.domain.cluster import Near
 from noout.domain.errors import (
     Broken,
     Forbidden,
@@ -25,16 +27,17 @@ from noout.domain.maintenance import Action, Json, Maintenance, Mode, Observatio
 from noout.domain.reasons import Blocker
 from noout.ports import Wait
 from noout.run import opening
-from noout.run.alarm import PAGED, mind_exposure, mind_invariants, say_unkept
+from noout.run.alarm import PAGED, mind_exposure, mind_invariants, mind_neighbours, say_unkept
 from noout.run.context import Context
 from noout.run.drift import note_drift
 from noout.run.inbox import take_messages
 from noout.run.invariants import forgotten
 from noout.run.limits import is_known, limit_of, outstayed
 from noout.run.look import look
+from noout.run.nearby import closer, enough, near
 from noout.run.newcomers import note_newcomers
 from noout.run.noting import announced, mind_note, take_away
-from noout.run.older import mind_age
+from noout.run.older import mind_age, mind_lost
 from noout.run.record import Record
 from noout.run.replan import keeping_what_is_done
 from noout.run.settle import settle, settle_what_is_so, still_doubted
@@ -50,6 +53,7 @@ from noout.steps.repair import Repair
 from noout.steps.rules import RULES, Rules
 from noout.steps.step import (
     ATTEMPTS_MAX,
+    LOOK_S,
     Act,
     Ask,
     Back,
@@ -69,12 +73,13 @@ BLOCKED_S = 15.0  # how soon a blocked run looks again by itself
 TROUBLE_S = 10.0  # ... one that could not see the world
 SOAK_POLL_S = 15.0  # between two looks at the repaired node while it proves itself
 SOAK_LATE_S = 3600.0  # how long after the soak its last answers may be missing
+LOOKS_MAX = 3  # in one advance, each closer than the one before; then one at everything
 NOTES_MAX = 20  # decisions in one advance that only write something down: more is a circle
 
 
 def story(soak_s: float, rules: Rules = RULES) -> tuple[Step, ...]:
     """The steps, top to bottom."""
-    return (Evacuate(rules), Dispatch(), HoldData(rules), Repair(rules), Reintegrate(soak_s), Homecoming(rules))
+    return (Evacuate(rules), Dispatch(), HoldData(rules), Repair(rules), Reintegrate(soak_s, rules), Homecoming(rules))
 
 
 async def advance(ctx: Context, maintenance: str) -> Wait | None:
@@ -84,6 +89,7 @@ async def advance(ctx: Context, maintenance: str) -> Wait | None:
         return None
     try:
         record = await Record.read(ctx.known, maintenance)
+        await mind_lost(ctx, record.m)
         seq = record.m.seq
         wait = await _Turn(ctx, record).take()
     except Superseded:
@@ -104,6 +110,7 @@ class _Turn:
         self.ctx = ctx
         self.record = record
         self.steps = story(ctx.soak_s(record.m), ctx.rules)
+        self.near: Near | None = None  # what the look in hand is confined to
 
     @property
     def m(self) -> Maintenance:
@@ -118,18 +125,35 @@ class _Turn:
         await take_messages(self.record)
         if self.m.approved_by is None and not self.m.aborting:
             return await self.wait(Hold("approval", "somebody to approve the plan", 3600.0))
+        seen: Observation | None = None
+        step = self._next()
+        self.near = near(self.m, step.name, self.ctx.clock.now()) if step is not None else None
+        for _ in range(LOOKS_MAX):
+            seen, wait = await self._look_and_decide(seen)
+            if wait is not _CLOSER:
+                return wait
+        self.near = None
+        return (await self._look_and_decide(seen))[1]
+
+    async def _look_and_decide(self, before: Observation | None) -> tuple[Observation | None, Wait | None]:
+        """``before``: what was seen in this same step, in which a closer look was called for."""
         try:
-            seen = await look(self.ctx, self.m, self._sees())
+            seen = await look(self.ctx, self.m, self._sees(), self.near, before)
             older = await mind_age(self.ctx, self.m, seen)
         except NooutError as error:
-            return await self.wait(Hold("world", f"the world to answer again: {error.message}", TROUBLE_S))
+            hold = Hold("world", f"the world to answer again: {error.message}", TROUBLE_S)
+            return None, await self.wait(hold)
         if older is not None:
-            return await self.block((older,))
+            return None, await self.block((older,))
+        return seen, await self._decide(seen)
+
+    async def _decide(self, seen: Observation) -> Wait | None:
         await self._remember_host(seen)
         await settle(self.record, seen, self.step_named)
         for lost in await note_drift(self.record, seen):
             await self.ctx.page(self.m, lost)
         await mind_exposure(self.ctx, self.record, seen)
+        await mind_neighbours(self.ctx, self.record, seen)
         if blockers := await mind_invariants(self.record, seen):
             return await self.block(blockers)
         if self.m.paused:
@@ -173,7 +197,17 @@ class _Turn:
             return await self._close(seen)
         if self.m.step != step.name:
             await self.record.write(Kind.STEP_ENTERED, {"step": step.name})
-        return await self._obey(step, step.plan(self.m, seen), seen)
+        decision = step.plan(self.m, seen)
+        if self.near is not None:
+            chosen = self._chosen(decision.actions) if isinstance(decision, Act) else None
+            if not enough(self.near, decision, chosen):
+                self.near = closer(self.near, chosen)
+                return _CLOSER
+        return await self._obey(step, decision, seen)
+
+    def _chosen(self, actions: Sequence[Action]) -> Action:
+        """Of the effects that are wanted, the one that would be next."""
+        return next((each for each in actions if each.key in self.m.confirmed), actions[0])
 
     async def _undo(self, seen: Observation) -> Wait | None:
         """The steps in reverse; then it is closed as aborted, saying what remains."""
@@ -210,8 +244,7 @@ class _Turn:
             case Blocked(blockers):
                 return await self.block(blockers)
             case Act(actions):
-                confirmed = (each for each in actions if each.key in self.m.confirmed)
-                return await self._act(step, next(confirmed, actions[0]), seen)
+                return await self._act(step, self._chosen(actions), seen)
 
     # --- effects ---------------------------------------------------------------------------------------------
 
@@ -232,7 +265,7 @@ class _Turn:
         await self.record.write(Kind.INTENT, {"key": action.key, "action": encode(action), "attempt": attempt})
         if await settle_what_is_so(self.record, seen, step, action.key):
             return Wait("the next thing: it was so already")
-        soon = self.ctx.clock.now() + timedelta(seconds=1)
+        soon = self.ctx.clock.now() + timedelta(seconds=LOOK_S.get(action.verb, 1.0))
         if not self.ctx.leads():  # this process slept since it wrote the intent: another may have gone on
             raise Superseded(f"{self.m.id}: another noout process may lead it by now")
         try:
@@ -247,6 +280,8 @@ class _Turn:
             await self.record.write(Kind.FAILED, data)
         else:
             await self.record.write(Kind.STARTED, {"key": action.key, "upid": upid})
+            if action.verb in MOVE_VERBS:  # nothing of it is to be seen yet; perhaps another may begin beside it
+                return Wait(f"to see who may follow: {action.says}")
         return Wait(f"to see it happen: {action.says}", soon)
 
     async def _ask_to_confirm(self, action: Action) -> None:
@@ -336,3 +371,4 @@ class _Turn:
 
 
 _AGAIN = Wait("decide again")
+_CLOSER = Wait("look closer")

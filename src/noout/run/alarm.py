@@ -12,6 +12,7 @@ from noout.run.invariants import violations
 from noout.run.record import Record
 from noout.steps import checks
 from noout.steps.exposure import SURE_S, baseline, exposure, given_up, second_fault
+from noout.steps.neighbours import AROUND, WRONG_SERVER, at_the_rack, gone, names
 from noout.steps.step import owns
 
 # Blockers that cannot wait until somebody looks.
@@ -41,6 +42,30 @@ async def mind_exposure(ctx: Context, record: Record, seen: Observation) -> None
     elif seen.at.timestamp() - suspected["since"] >= SURE_S:
         await ctx.page(m, f"{m.node} is away and {why}: close up now")  # first: rather twice than never
         await record.write(Kind.FACT, {"name": "second-fault", "value": why})
+
+
+async def mind_neighbours(ctx: Context, record: Record, seen: Observation) -> None:
+    """Another server goes away while hands are at work on this one: it is paged and written down at once, for it may
+    be the wrong one that they opened; what is back, or was not their doing, is taken from the list."""
+    m = record.m
+    told: list[str] = list(m.facts.get(WRONG_SERVER) or ())
+    if not at_the_rack(m):
+        if told:
+            await record.write(Kind.FACT, {"name": WRONG_SERVER, "value": []})
+        return
+    stand = await ctx.neighbours(m, seen)
+    if AROUND not in m.facts:
+        await record.write(Kind.FACT, {"name": AROUND, "value": sorted(each for each, up in stand.items() if up)})
+        return
+    away = gone(m, stand)
+    # What nobody can say now stays as it was said last.
+    away = sorted({*away, *(each for each in told if each not in stand)})
+    if away == told:
+        return
+    if new := [each for each in away if each not in told]:
+        others = names(new, m.node.cluster)
+        await ctx.page(m, f"{others} went away while a technician works on {m.node}: WRONG SERVER? Call them now")
+    await record.write(Kind.FACT, {"name": WRONG_SERVER, "value": away})
 
 
 async def mind_invariants(record: Record, seen: Observation) -> tuple[Blocker, ...]:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from noout.domain.ceph import CephState
-from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
+from noout.domain.cluster import ClusterState, Guest, GuestId, MigrationProgress, NodeId
 from noout.domain.maintenance import Json, Maintenance, Observation, Owned, Plan
 from noout.domain.note import Note
 from noout.domain.windows import Shut
 from noout.domain.workorder import WorkOrder
-from noout.ports import Clock, Journal
+from noout.ports import Clock, Description, Journal
 from noout.run.record import Known
 from noout.steps.avoid import Avoid
+from noout.steps.neighbours import in_the_cluster
 from noout.steps.rules import RULES, Rules
 from noout.steps.site import Site
 
@@ -41,6 +42,10 @@ async def nobody_is_silent(m: Maintenance) -> frozenset[GuestId]:
 
 async def nobody_is_asked(m: Maintenance) -> Mapping[GuestId, datetime | None]:
     return {}
+
+
+async def of_the_cluster(m: Maintenance, seen: Observation) -> Mapping[str, bool]:
+    return in_the_cluster(m, seen)
 
 
 async def nothing_is_frozen(m: Maintenance) -> str:
@@ -80,6 +85,20 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """What a migration's log said when it was last read, and when it is worth reading again. ``doubtful``: it said
+    nothing, or nothing new, so that the task itself is asked whether it runs."""
+
+    progress: MigrationProgress | None
+    due: datetime
+    doubtful: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.progress is not None and self.progress.over
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """What a run's note was last written from: the event, and what was owned."""
 
@@ -91,6 +110,7 @@ class Noted:
 @dataclass(frozen=True, slots=True)
 class Context:
     """``addressed``: guests with the addresses at which they are probed, and what to write down of that.
+    ``neighbours``: other servers near this one -> whether they stand; those of which nobody can say are left out.
     ``frozen``: why this run may start no effect now, "" when it may. ``shut``: why nothing is begun on this node
     at this hour. ``page`` wakes people, and never raises.
     ``doubt``: a note tells of more than the journal has, in words: True unless an operator has said that the journal
@@ -99,7 +119,7 @@ class Context:
     ``inventory``: what the node says of itself from inside, None when it says nothing; None: nobody can ask it.
     ``leads``: whether this process leads the run for certain; ``journal`` refuses it when it does not.
     ``soak_s``: how long the repaired node is to prove itself.
-    ``sightings``, ``unkept`` and ``known`` are scratch memory."""
+    ``sightings``, ``logs``, ``described``, ``unkept`` and ``known`` are scratch memory."""
 
     journal: Journal
     clock: Clock
@@ -110,6 +130,7 @@ class Context:
     silent: Callable[[Maintenance], Awaitable[frozenset[GuestId]]] = nobody_is_silent
     answered: Callable[[Maintenance], Awaitable[Mapping[GuestId, datetime | None]]] = nobody_is_asked
     addressed: Callable[[ClusterState, Sequence[Guest]], Awaitable[tuple[Sequence[Guest], Json]]] = as_recorded
+    neighbours: Callable[[Maintenance, Observation], Awaitable[Mapping[str, bool]]] = of_the_cluster
     frozen: Callable[[Maintenance], Awaitable[str]] = nothing_is_frozen
     doubt: Callable[[Maintenance, Note, str], Awaitable[bool]] = always_doubt
     shut: Callable[[NodeId, datetime], Shut | None] = always_open
@@ -122,9 +143,11 @@ class Context:
     rules: Rules = RULES
     leads: Callable[[], bool] = nobody_else
     sightings: dict[str, Sighting] = field(default_factory=dict)
+    logs: dict[str, Read] = field(default_factory=dict)  # by UPID
     unkept: set[str] = field(default_factory=set)  # whose journal could not be written: somebody was told
     noted: dict[str, Noted] = field(default_factory=dict)
     looked_back: dict[str, tuple[datetime, int]] = field(default_factory=dict)  # until when, and at which event
+    described: dict[str, tuple[datetime, Description]] = field(default_factory=dict)  # the node's, when last read
     unread: dict[str, datetime] = field(default_factory=dict)  # since when it could not be read
     known: Known = field(init=False)
 

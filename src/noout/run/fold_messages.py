@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from noout.domain.cluster import GuestId
 from noout.domain.journal import Event, MessageKind
 from noout.domain.maintenance import Maintenance, Phase
-from noout.domain.workorder import Answer, Finding
+from noout.domain.workorder import Answer, Finding, Photo
 from noout.steps.actions import force_off_key
+from noout.steps.neighbours import AROUND, KNOWN_AWAY, WRONG_SERVER
 
 
 def on_message(m: Maintenance, event: Event) -> Maintenance:
@@ -34,14 +35,30 @@ def _approve(m: Maintenance, event: Event) -> Maintenance:
 
 def _hands_on(m: Maintenance, event: Event) -> Maintenance:
     serial = event.data.get("data", {}).get("serial")
-    return replace(m, hands_on_by=event.actor, hands_on_at=_said_at(event), hands_on_serial=serial)
+    facts = {name: value for name, value in m.facts.items() if name not in (AROUND, KNOWN_AWAY, WRONG_SERVER)}
+    return replace(m, hands_on_by=event.actor, hands_on_at=_said_at(event), hands_on_serial=serial, facts=facts)
 
 
 def _finding(m: Maintenance, event: Event) -> Maintenance:
     """The latest answer to a check counts."""
     data = event.data.get("data", {})
-    finding = Finding(data["check"], Answer(data["answer"]), data.get("note", ""), _said_at(event), event.actor)
+    finding = Finding(
+        data["check"], Answer(data["answer"]), data.get("note", ""), _said_at(event), event.actor, data.get("part", "")
+    )
     return replace(m, findings=(*(each for each in m.findings if each.check != finding.check), finding))
+
+
+def _photo(m: Maintenance, event: Event) -> Maintenance:
+    data = event.data.get("data", {})
+    return replace(m, photos=(*m.photos, Photo(data["check"], data["photo"], _said_at(event), event.actor)))
+
+
+def _serial_again(m: Maintenance, event: Event) -> Maintenance:
+    """What has gone away so far is not the technician's doing: the right server is in their hands."""
+    facts = {name: value for name, value in m.facts.items() if name != WRONG_SERVER}
+    told = event.data.get("data", {}).get("away", ())
+    known = {*facts.get(KNOWN_AWAY, ()), *m.facts.get(WRONG_SERVER, ()), *told}
+    return replace(m, facts={**facts, KNOWN_AWAY: sorted(known)})
 
 
 def _sign_off(m: Maintenance, event: Event) -> Maintenance:
@@ -118,6 +135,8 @@ _HANDLERS: Mapping[str, Callable[[Maintenance, Event], Maintenance]] = {
     MessageKind.APPROVE: _approve,
     MessageKind.HANDS_ON: _hands_on,
     MessageKind.FINDING: _finding,
+    MessageKind.PHOTO: _photo,
+    MessageKind.SERIAL_AGAIN: _serial_again,
     MessageKind.SIGN_OFF: _sign_off,
     MessageKind.PAUSE: _pause,
     MessageKind.RESUME: _resume,

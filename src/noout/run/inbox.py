@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from noout.domain.journal import EXTEND_H_MAX, Kind, Message, MessageKind
 from noout.domain.maintenance import Maintenance
 from noout.domain.workorder import Answer
@@ -9,7 +11,10 @@ from noout.run.record import Record
 from noout.steps.actions import shutdown_node
 from noout.steps.checks import same_serial
 
-FOR_THE_RUN = frozenset(kind for kind in MessageKind if kind not in (MessageKind.LINK, MessageKind.LINK_OPENED))
+NOT_FOR_THE_RUN = frozenset({
+    MessageKind.LINK, MessageKind.LINK_OPENED, MessageKind.LINK_REVOKED, MessageKind.TURNED_DOWN,
+})  # fmt: skip
+FOR_THE_RUN = frozenset(MessageKind) - NOT_FOR_THE_RUN
 
 
 async def take_messages(record: Record) -> None:
@@ -39,6 +44,10 @@ def refusal(m: Maintenance, message: Message) -> str:
             return _no_hands_on(m, str(message.data.get("serial") or ""))
         case MessageKind.FINDING:
             return _no_finding(m, message)
+        case MessageKind.PHOTO:
+            return _no_photo(m, message)
+        case MessageKind.SERIAL_AGAIN:
+            return _not_this_serial(m, str(message.data.get("serial") or ""))
         case MessageKind.SIGN_OFF:
             return _no_sign_off(m)
         case MessageKind.CLOSE_UP | MessageKind.EXTEND | MessageKind.LET_HEAL:
@@ -63,21 +72,35 @@ def _no_hands_on(m: Maintenance, serial: str) -> str:
         return "there is no work order: the node is not ready for hands"
     if m.hands_on_by is not None:
         return f"{m.hands_on_by} is at the node already"
-    wanted = m.work_order.location.serial
+    return _not_this_serial(m, serial)
+
+
+def _not_this_serial(m: Maintenance, serial: str) -> str:
+    wanted = m.work_order.location.serial if m.work_order else ""
     if wanted and not same_serial(wanted, serial):
         return f"the serial does not match the work order: read {serial or 'nothing'}; this is another machine"
     return ""
 
 
 def _no_finding(m: Maintenance, message: Message) -> str:
+    if why := _not_on_the_list(m, message):
+        return why
+    return "" if message.data.get("answer") in set(Answer) else f"{message.data.get('answer')!r} is no answer"
+
+
+def _no_photo(m: Maintenance, message: Message) -> str:
+    if why := _not_on_the_list(m, message):
+        return why
+    return "" if re.fullmatch(r"[0-9a-f]{64}", str(message.data.get("photo"))) else "it does not say which photo"
+
+
+def _not_on_the_list(m: Maintenance, message: Message) -> str:
     if m.work_order is None or m.node_off_at is None:
         return "the checklist opens when the node is off and its data held"
     if m.signed_off_by is not None:
         return "it was signed off already"
     if message.data.get("check") not in {check.key for check in m.work_order.checks}:
         return f"{message.data.get('check')!r} is not on this checklist"
-    if message.data.get("answer") not in set(Answer):
-        return f"{message.data.get('answer')!r} is no answer"
     return ""
 
 

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from noout.domain.cluster import GuestId, MigrationProgress, NodeId, Task
+from noout.domain.cluster import GuestId, MigrationProgress, Near, NodeId, Task
 from noout.domain.errors import NooutError
 from noout.domain.maintenance import Maintenance, Observation, Pending
-from noout.run.context import Context, Sighting
+from noout.run.context import Context, Read, Sighting
 from noout.steps import checks
 from noout.steps.exposure import given_up
-from noout.steps.flights import MOVE_VERBS
+from noout.steps.flights import MOVE_VERBS, next_look_s
 from noout.steps.guest_effects import MOVING_KINDS
 from noout.steps.site import Site
 from noout.steps.step import Sight
 
 AT_EASE_S = 3600.0  # how old a configuration may be that no list says to have changed, while nothing rests on it
+SETTLING_S = 3.0  # between two looks at a guest whose migration is over
 CLOCKS_DIFFER = timedelta(seconds=60)  # a node's clock may be behind ours by so much
 
 
-async def look(ctx: Context, m: Maintenance, sees: frozenset[Sight]) -> Observation:
-    """Raises what the doors raise: nothing is decided on half a picture (a mute BMC is part of the picture)."""
+async def look(
+    ctx: Context,
+    m: Maintenance,
+    sees: frozenset[Sight],
+    near: Near | None = None,
+    before: Observation | None = None,
+) -> Observation:
+    """Raises what the doors raise: nothing is decided on half a picture (a mute BMC is part of the picture).
+
+    ``near``: the cluster need not be looked at beyond this. ``before``: what was seen in this same step."""
     site = ctx.site(m.node)
     answered = await ctx.answered(m)  # first of all: it may have to wait for the prober's first answers
     begins, exposed = "crush_host" not in m.facts, given_up(m)
     # What blocks a run is looked at closely: it may be mended where no list tells.
     anew = "anew" in sees or begins or exposed or bool(m.blockers) or m.replan_wanted_at is not None
-    cluster = await site.hypervisor.observe(keep_s=None if anew else AT_EASE_S)
-    ceph = await site.ceph.observe() if site.ceph is not None and ("ceph" in sees or begins or exposed) else None
+    if near is not None:
+        near = replace(near, guests=near.guests | await _ended(ctx, m, site))
+    cluster = await site.hypervisor.observe(keep_s=None if anew else AT_EASE_S, near=None if anew else near)
+    asks_ceph = site.ceph is not None and ("ceph" in sees or begins or exposed)
+    ceph = await site.ceph.observe() if site.ceph is not None and asks_ceph and before is None else None
+    ceph = before.ceph if before is not None else ceph
     hardware = await site.bmc.observe(log=False) if "hardware" in sees else None
     seen = Observation(
         ctx.clock.now(), cluster, ceph, hardware, await ctx.silent(m), answered, shell=site.hypervisor.has_shell
@@ -37,8 +50,7 @@ async def look(ctx: Context, m: Maintenance, sees: frozenset[Sight]) -> Observat
         osds = [osd.id for osd in checks.osds_of_node(m, seen) if osd.up]
         answer = await site.ceph.ok_to_stop(osds) if osds and ceph is not None and ceph.fresh else None
         seen = replace(seen, ok_to_stop=answer)
-    tasks, progress, stalled = await _moves(ctx, m, seen, site)
-    return replace(seen, tasks=tasks, progress=progress, stalled=stalled)
+    return await _moves(ctx, m, seen, site)
 
 
 def adopted(pending: Pending, seen: Observation) -> str | None:
@@ -64,12 +76,11 @@ def _is_ours(pending: Pending, found: MigrationProgress) -> bool:
     return found.target == pending.action.args.get("target")
 
 
-async def _moves(
-    ctx: Context, m: Maintenance, seen: Observation, site: Site
-) -> tuple[dict[str, Task], dict[GuestId, MigrationProgress], frozenset[GuestId]]:
-    """What the tasks of pending actions say; a task that cannot be read now says nothing."""
+async def _moves(ctx: Context, m: Maintenance, seen: Observation, site: Site) -> Observation:
+    """With what the tasks of pending actions say; a task that cannot be read now says nothing."""
     tasks: dict[str, Task] = {}
     progress: dict[GuestId, MigrationProgress] = {}
+    due: dict[GuestId, datetime] = {}
     stalled: set[GuestId] = set()
     for pending in m.pending:
         upid = pending.upid or _unknown(pending, seen)
@@ -77,23 +88,83 @@ async def _moves(
             if (past := await _past(pending, seen, site)) is not None:
                 progress[GuestId.parse(pending.action.subject)] = past
             continue
+        moves = pending.action.verb in MOVE_VERBS
         try:
-            task = await site.hypervisor.task(upid)
-            moves = pending.action.verb in MOVE_VERBS
-            found = await site.hypervisor.progress(upid) if moves else None
+            found = await _log(ctx, m, pending, upid, site, anew=_is_there(pending, seen)) if moves else None
+            if upid != pending.upid and (found is None or not _is_ours(pending, found)):
+                continue
+            if (task := await _task(ctx, pending, upid, seen, site)) is not None:
+                tasks[upid] = task
         except NooutError:
             continue
-        if upid != pending.upid and (found is None or not _is_ours(pending, found)):
-            continue
-        tasks[upid] = task
         if not moves:
             continue
         guest = GuestId.parse(pending.action.subject)
+        due[guest] = ctx.logs[upid].due
         if found is not None:
             progress[guest] = found
-        if task.running and _stands_still(ctx, upid, found, seen):
+        if upid in tasks and tasks[upid].running and _stands_still(ctx, upid, found, seen):
             stalled.add(guest)
-    return tasks, progress, frozenset(stalled)
+    return replace(seen, tasks=tasks, progress=progress, due=due, stalled=frozenset(stalled))
+
+
+async def _ended(ctx: Context, m: Maintenance, site: Site) -> frozenset[tuple[GuestId, NodeId]]:
+    """Guests whose migration is over by its log, or that HA has in hand, each with where it should be now."""
+    found = set()
+    for pending in m.pending:
+        there = GuestId.parse(pending.action.subject), NodeId(m.node.cluster, str(pending.action.args.get("target")))
+        if pending.upid is None:
+            found |= {there} if pending.action.verb == "ha-migrate" else set()
+            continue
+        try:
+            told = await _log(ctx, m, pending, pending.upid, site)
+        except NooutError:
+            continue
+        if told is not None and told.over:
+            found.add(there)
+    return frozenset(found)
+
+
+async def _log(
+    ctx: Context, m: Maintenance, pending: Pending, upid: str, site: Site, *, anew: bool = False
+) -> MigrationProgress | None:
+    """What the log says; as it was last read, until it is worth reading again. ``anew``: it is."""
+    now, known = ctx.clock.now(), ctx.logs.get(upid)
+    if known is None and pending.upid == upid and pending.started:
+        known = ctx.logs[upid] = Read(
+            None, pending.since + timedelta(seconds=next_look_s(pending, m, None, pending.since))
+        )
+    if known is not None and known.over:
+        ctx.logs[upid] = replace(known, due=now + timedelta(seconds=SETTLING_S))
+        return known.progress
+    if known is not None and now < known.due and not anew:
+        return known.progress
+    told = await site.hypervisor.progress(upid)
+    was = known.progress if known is not None else None
+    same = told is not None and was is not None and (told.transferred_bytes, told.blackout_ms) == (
+        was.transferred_bytes, was.blackout_ms
+    )  # fmt: skip
+    read = Read(told, now + timedelta(seconds=next_look_s(pending, m, told, now)), doubtful=told is None or same)
+    ctx.logs[upid] = replace(read, due=now + timedelta(seconds=SETTLING_S)) if read.over else read
+    return told
+
+
+async def _task(ctx: Context, pending: Pending, upid: str, seen: Observation, site: Site) -> Task | None:
+    """How the task stands: asked for where its log does not tell that it goes on. None: it is over, and all that
+    counts is where the guest is."""
+    read = ctx.logs.get(upid) if pending.action.verb in MOVE_VERBS else None
+    if read is not None and read.over and _is_there(pending, seen):
+        return None
+    if read is None or read.doubtful or read.over:
+        return await site.hypervisor.task(upid)
+    guest = GuestId.parse(pending.action.subject)
+    return Task(upid, str(pending.action.args.get("source")), "", str(guest.vmid), running=True)
+
+
+def _is_there(pending: Pending, seen: Observation) -> bool:
+    """Whether the guest is where the move takes it, with no lock on it."""
+    guest = seen.cluster.guest(GuestId.parse(pending.action.subject))
+    return guest is not None and guest.node.name == pending.action.args.get("target") and guest.lock is None
 
 
 async def _past(pending: Pending, seen: Observation, site: Site) -> MigrationProgress | None:

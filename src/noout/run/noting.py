@@ -15,12 +15,13 @@ from noout.domain.journal import Kind
 from noout.domain.maintenance import Maintenance, Observation
 from noout.domain.note import Note, with_note, without_note
 from noout.domain.reasons import Caution
-from noout.ports import Hypervisor
+from noout.ports import Description, Hypervisor
 from noout.run.context import Context, Noted
 from noout.run.record import Record
 
 FACT = "note"
 NOTE_S = 60.0  # so far it may lag behind, where nothing is taken or given back
+JUST_NOW = timedelta(seconds=2)
 TRIES = 3  # somebody else may write at the same moment
 
 
@@ -41,7 +42,7 @@ async def mind_note(ctx: Context, record: Record, seen: Observation) -> None:
         event = await record.write(Kind.FACT, {"name": FACT, "value": {"at": where}})
     owner, reason = m.approved_by or m.opened_by, m.reason
     note = Note(m.id, event.seq, event.digest, where, owner, reason, ctx.link(m))
-    await _try(ctx, record, note)
+    await _try(ctx, record, note, seen)
     ctx.noted[m.id] = Noted(seen.at, record.m.seq, record.m.owned)
 
 
@@ -66,14 +67,16 @@ async def take_away(ctx: Context, record: Record, seen: Observation) -> None:
     """The description as others have it. What cannot be taken away stays in the ledger, with its command."""
     if record.m.facts.get(FACT) is None or not _online(record.m, seen) or await ctx.frozen(record.m):
         return
-    if await _try(ctx, record, None):
+    if await _try(ctx, record, None, seen):
         await record.write(Kind.FACT, {"name": FACT, "value": None})
 
 
-async def put_note(hypervisor: Hypervisor, m: Maintenance, note: Note | None) -> None:
-    """Read, change our lines alone, write what was read nowhere else changed. Raises what the door raises."""
+async def put_note(hypervisor: Hypervisor, m: Maintenance, note: Note | None, read: Description | None = None) -> None:
+    """Read, change our lines alone, write what was read nowhere else changed. Raises what the door raises.
+
+    ``read``: a moment ago; who writes in between has it refused, and it is read again."""
     for left in reversed(range(TRIES)):
-        there = await hypervisor.describe(m.node)
+        there, read = read or await hypervisor.describe(m.node), None
         try:
             wanted = without_note(there.text) if note is None else with_note(there.text, note)
         except ValueError as error:
@@ -89,10 +92,12 @@ async def put_note(hypervisor: Hypervisor, m: Maintenance, note: Note | None) ->
             return
 
 
-async def _try(ctx: Context, record: Record, note: Note | None) -> bool:
+async def _try(ctx: Context, record: Record, note: Note | None, seen: Observation) -> bool:
     m = record.m
     try:
-        await put_note(ctx.site(m.node).hypervisor, m, note)
+        at, there = ctx.described.pop(m.id, (None, None))
+        fresh = there if at is not None and seen.at - at < JUST_NOW and there and there.digest else None
+        await put_note(ctx.site(m.node).hypervisor, m, note, fresh)
     except NooutError as error:
         what = "written into" if note is not None else "taken out of"
         said = f"noout's note could not be {what} the description of {m.node.name}: {error.message}"

@@ -2,7 +2,8 @@
 
 A virtual machine brought back from a snapshot, a backup restored, a second noout made from a copy of the first: their
 journal knows nothing of what was done since, and whoever acts by it does what was done already, or undoes it. So the
-note is read before a run does anything in this process, and again and again while it goes on.
+note is read before a run does anything in this process, and again and again while it goes on. And a process that sees
+the database lose what it had read (a standby that took over without the newest events) says so at once.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ async def mind_age(ctx: Context, m: Maintenance, seen: Observation) -> Blocker |
         return None
     first = ctx.unread.setdefault(m.id, seen.at)
     try:
-        note = read_note((await ctx.site(m.node).hypervisor.describe(m.node)).text)
+        there = await ctx.site(m.node).hypervisor.describe(m.node)
+        ctx.described[m.id] = seen.at, there
+        note = read_note(there.text)
     except Retryable:
         if seen.at - first < timedelta(seconds=UNREAD_S):
             raise
@@ -54,6 +57,20 @@ async def mind_age(ctx: Context, m: Maintenance, seen: Observation) -> Blocker |
     ctx.unread.pop(m.id, None)
     ctx.looked_back[m.id] = seen.at + timedelta(seconds=LOOK_BACK_S), m.seq
     return None
+
+
+async def mind_lost(ctx: Context, m: Maintenance) -> None:
+    """A database that took over lacks what this process had read: everything stands still until a person has looked.
+
+    What was lost may have been an intent whose effect has happened, and the note may be older than it."""
+    lost = ctx.known.lost.get(m.id)
+    if lost is None:
+        return
+    why = f"event {lost.seq} of {m.id} was read here, and the database has it no longer"
+    if await ctx.doubt(m, lost, why):
+        await ctx.page(m, f"this journal is older than what was done: {why}")
+    ctx.known.lost.pop(m.id, None)
+    ctx.looked_back.pop(m.id, None)
 
 
 def _is_known(ctx: Context, m: Maintenance, seen: Observation) -> bool:

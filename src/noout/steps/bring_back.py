@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from noout.domain.ceph import Osd
 from noout.domain.cluster import GuestId
 from noout.domain.hardware import Power
-from noout.domain.maintenance import Maintenance, Observation
+from noout.domain.maintenance import Action, Maintenance, Observation
 from noout.domain.reasons import Caution
 from noout.steps import actions, checks
 from noout.steps.effects import has_flag
-from noout.steps.step import Decision, Hold, attempt, blocked, is_pending, owns, waited_s, warn_once
+from noout.steps.rules import RULES, Rules
+from noout.steps.step import Decision, Hold, attempt, blocked, exhausted, is_pending, owns, waited_s, warn_once
 
 BOOT_S_MAX = 1200.0
 DAEMON_S_MAX = 180.0  # a daemon that the boot should have started is started by us after this long
@@ -44,26 +45,38 @@ def power_up(step: str, m: Maintenance, seen: Observation) -> Decision | None:
     return Hold("boot", why, POLL_S)
 
 
-def keep_held(step: str, m: Maintenance, seen: Observation) -> Decision | None:
+def keep_held(
+    step: str, m: Maintenance, seen: Observation, rules: Rules = RULES, *, going_back: bool = False
+) -> Decision | None:
     """While the OSDs are down by us, our flags stay: set once more when somebody has cleared them. None: they stand.
 
     A noout that others had set before us is set by us once they take it away while our OSDs are down: the data must
-    stay. noup has done its work once the acceptance was given.
+    stay. noup has done its work once the acceptance was given. ``going_back``: nothing is left to do but to bring the
+    node back. A flag that cannot be set is said then, and the way back goes on: it is what ends the need for the flag.
     """
     host = checks.crush_host(m)
     if host is None or seen.ceph is None or any(osd.up for osd in checks.osds_of_node(m, seen)):
         return None
+    lost: list[Action] = []
     if owns(m, "cluster-noout") and not m.healing and "noout" not in seen.ceph.flags:
-        action = actions.cluster_noout(step, m.node.cluster, True)
-        return attempt(m, seen, action, code="ceph.flag", remedy="see who clears it, then resume")
+        lost.append(actions.cluster_noout(step, m.node.cluster, True))
     accepted = (m.facts.get("acceptance") or {}).get("ok")
     rushed = m.urgent and m.node_on_at is not None  # the OSDs come up without waiting for the acceptance
     for flag in (*(() if m.healing else ("noout",)), *(() if accepted or rushed else ("noup",))):
         needed = flag == "noout" and owns(m, "osd-stopped") and not checks.is_held(m, seen)
         if (owns(m, flag, host) or needed) and not has_flag(seen, host, flag):
-            return attempt(
-                m, seen, actions.set_flag(step, flag, host), code="ceph.flag", remedy="see who clears it, then resume"
-            )
+            lost.append(actions.set_flag(step, flag, host))
+            refused = flag == "noout" and exhausted(m, lost[-1].key)
+            if refused and rules.cluster_noout and not owns(m, "cluster-noout"):
+                lost[-1] = actions.cluster_noout(step, m.node.cluster, True)
+            if refused and checks.is_held(m, seen):
+                lost.pop()
+    for action in lost:
+        if not (going_back and exhausted(m, action.key)):
+            return attempt(m, seen, action, code="ceph.flag", remedy="see who clears it, then resume")
+        said = f"{action.says}: it was cleared and cannot be set again, so Ceph may copy the node's data elsewhere"
+        if (note := warn_once(m, Caution("ceph.not-held", action.subject, said, action.command))) is not None:
+            return note
     return None
 
 

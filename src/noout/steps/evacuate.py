@@ -137,7 +137,7 @@ def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, r
             return caution
         return Act(tuple(_first_effect(step, move, ready[move], m) for move in going))
     if flying or any(pending.action.verb in ("eject", "insert") for pending in m.pending):
-        return Hold("arrivals", "guests to arrive", soonest_s(todo, m, seen, POLL_S))
+        return Hold("arrivals", "guests to arrive", soonest_s(m, seen, POLL_S))
     if ready and not streams:
         return Hold("slow-ceph", backoff.why(seen), POLL_S, backoff.limit(m, rules))
     if found.ready and (decision := canary.wait_for_answers(step, m, seen)) is not None:

@@ -42,6 +42,9 @@ def baseline(m: Maintenance, seen: Observation) -> dict[str, Json]:
         "nodes": [node.id.name for node in seen.cluster.nodes if node.online and node.id != m.node],
         "mons": [mon for mon in ceph.quorum if mon != mine] if ceph else [],
         "osds": [osd.id for osd in ceph.osds if osd.up and osd.host != checks.crush_host(m)] if ceph else [],
+        # Whether the storage could make the absent copies again elsewhere: told to customers only where it could.
+        "hosts": len(ceph.hosts) if ceph else 0,
+        "copies": max((pool.size for pool in ceph.pools), default=0) if ceph else 0,
     }
 
 

@@ -43,7 +43,7 @@ class HoldData(Reconciler):
         if m.closing_up:
             return self._step_back(m, seen)
         return (
-            keep_held(self.name, m, seen)
+            keep_held(self.name, m, seen, self.rules)
             or self._leave_mgr(m, seen)
             or self._unsafe(m, seen)
             or self._leave_mds(m, seen)

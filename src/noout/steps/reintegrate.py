@@ -13,6 +13,7 @@ from noout.steps import cordon
 from noout.steps.bring_back import keep_held, mon_back, power_up, release_data
 from noout.steps.dispatch import led_off
 from noout.steps.effects import Reconciler
+from noout.steps.rules import RULES, Rules
 from noout.steps.step import Ask, Blocked, Decision, Finished, Note, Sight
 
 SOAK_S = 600.0
@@ -24,12 +25,13 @@ class Reintegrate(Reconciler):
     name = "reintegrate"
     sees: frozenset[Sight] = frozenset({"ceph", "anew", "hardware"})
 
-    def __init__(self, soak_s: float = SOAK_S) -> None:
+    def __init__(self, soak_s: float = SOAK_S, rules: Rules = RULES) -> None:
         self.soak_s = soak_s
+        self.rules = rules
 
     def plan(self, m: Maintenance, seen: Observation) -> Decision:
         return (
-            keep_held(self.name, m, seen)
+            keep_held(self.name, m, seen, self.rules, going_back=True)
             or power_up(self.name, m, seen)
             or self._note_return(m, seen)
             or mon_back(self.name, m, seen)

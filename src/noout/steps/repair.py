@@ -47,8 +47,10 @@ class Repair(Reconciler):
         power = seen.hardware.power if seen.hardware and seen.hardware.reachable else Power.UNKNOWN
         if m.node_off_at is None:
             return self._switch_off(m, seen, power)
-        if (decision := self._heal(m, seen) or keep_held(self.name, m, seen)) is not None:
-            return decision
+        back = m.signed_off_by is not None
+        held = self._heal(m, seen) or keep_held(self.name, m, seen, self.rules, going_back=back)
+        if held is not None:
+            return held
         if m.signed_off_by is None:
             if power is Power.ON:
                 return blocked(
@@ -140,7 +142,7 @@ class Repair(Reconciler):
         return attempt(m, seen, action, code="power.not-cut", remedy="hold its power button at the rack")
 
     def undo(self, m: Maintenance, seen: Observation) -> Decision:
-        if (decision := keep_held(self.name, m, seen)) is not None:
+        if (decision := keep_held(self.name, m, seen, self.rules, going_back=True)) is not None:
             return decision
         if m.hands_on_by and m.signed_off_by is None and m.node_off_at is not None:
             why = "the technician to step back and sign off: the node is to be switched on"

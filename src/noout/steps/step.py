@@ -15,6 +15,7 @@ from noout.steps.waits import WAITS, Needs
 
 ATTEMPTS_MAX = 3
 BACKOFF_S = (0.0, 15.0, 60.0)  # before the 2nd, 3rd, later attempt
+LOOK_S = {"cordon": 10.0, "uncordon": 10.0}  # between two looks for an effect, where more than 2 s: HA thinks in rounds
 UNASKED_S = 60.0  # how long an effect that may never have been asked for is waited for
 
 # "anew": every configuration as it is now; without it, what no list says to have changed may be an hour old.
@@ -162,7 +163,7 @@ def retry_at(m: Maintenance, key: str) -> datetime | None:
 def attempt(m: Maintenance, seen: Observation, action: Action, *, remedy: str, code: str = "effect.failed") -> Decision:
     """The action now; or a wait while it is under way or backing off; or, tried too often, a blocker saying why."""
     if is_pending(m, action.key):
-        return Hold("under-way", f"under way: {action.says}", 2.0)
+        return Hold("under-way", f"under way: {action.says}", LOOK_S.get(action.verb, 2.0))
     if exhausted(m, action.key):
         why = m.why_failed.get(action.key, "it failed")
         return blocked(code, action.subject, f"{action.says}: failed {m.failed[action.key]} times: {why}", remedy)

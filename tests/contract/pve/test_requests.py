@@ -22,7 +22,7 @@ from noout.adapters.pve.discover import discover
 from noout.adapters.pve.login import TicketLogin
 from noout.adapters.pve.nodes import PveNodes
 from noout.adapters.pve.survey import PveSurveyor
-from noout.domain.cluster import ClusterState, Guest
+from noout.domain.cluster import ClusterState, Guest, Near
 from noout.domain.errors import Refused
 from noout.lab.world.model import Token
 from tests.contract.lab_pve.schema import endpoints, misfits, optional, properties
@@ -77,6 +77,15 @@ class Visit:
         self.upid = (await self.hypervisor.migrate(self.guest(104), PVE1, online=True)).upid
         await self.site.clock.sleep(8)
 
+    async def observe(self) -> None:
+        await self.hypervisor.observe()
+        for effect in (False, True):
+            flying = frozenset({self.guest(104).id})
+            near = Near(
+                flying, frozenset({(self.guest(108).id, PVE3)}), frozenset({PVE4}), frozenset({PVE3}), True, effect
+            )
+            await self.hypervisor.observe(near=near)
+
     async def own_addresses(self) -> None:
         for vmid in (104, 200):
             await self.hypervisor.own_addresses(self.guest(vmid))
@@ -114,7 +123,7 @@ class Visit:
         do = self.hypervisor
         return {
             "permissions": do.permissions,
-            "observe": do.observe,
+            "observe": self.observe,
             "own_addresses": self.own_addresses,
             "precondition": lambda: do.precondition(self.guest(104), PVE1),
             "add_node_rule": lambda: do.add_node_rule("noout-x", [self.guest(100)], ["pve1", "pve2", "pve3"]),

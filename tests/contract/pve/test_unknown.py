@@ -31,7 +31,7 @@ def context(site: LabSite) -> Any:
         return Site(site.hypervisor, None, None, site.clock, lambda _: None)  # type: ignore[arg-type]
 
     return SimpleNamespace(
-        site=doors, clock=site.clock, answered=nothing, silent=nothing, sightings={}, stall_s=60.0, rules=None
+        site=doors, clock=site.clock, answered=nothing, silent=nothing, sightings={}, logs={}, stall_s=60.0, rules=None
     )
 
 

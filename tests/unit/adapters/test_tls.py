@@ -16,7 +16,7 @@ from noout.adapters.clock import SystemClock
 from noout.adapters.http import Channel, Server
 from noout.adapters.pve import PveClient
 from noout.adapters.pve.login import TicketLogin
-from noout.adapters.tls import context_for, pinned, plain, shown, trusting
+from noout.adapters.tls import context_for, pinned, plain, shown, trusting, when_needed
 from noout.domain.errors import Broken, Untrusted
 from noout.lab.wire.tls import Certificate, self_signed
 
@@ -149,3 +149,22 @@ def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
 
 def test_fingerprints_are_shown_as_everybody_prints_them(certificate: Certificate) -> None:
     assert shown(plain(certificate.fingerprint)) == certificate.fingerprint
+
+
+async def test_a_pinned_context_is_made_when_its_server_is_first_spoken_to(certificate: Certificate) -> None:
+    made = 0
+
+    def make() -> ssl.SSLContext:
+        nonlocal made
+        made += 1
+        return pinned(certificate.fingerprint, "here")
+
+    async with tls_server(certificate) as heard:
+        channel = Channel(Server(f"https://127.0.0.1:{heard.port}", make))
+        assert made == 0
+        for _ in range(2):
+            assert (await channel.ask("GET", "/")).status == 200
+        await channel.close()
+    assert made == 1
+    assert callable(when_needed("here", certificate.fingerprint, None))
+    assert isinstance(when_needed("here", None, None), ssl.SSLContext), "a CA that is no good is told at once"

@@ -175,7 +175,7 @@ async def test_figures_tell_how_it_stands_and_name_nobody(stage: Stage) -> None:
         "noout_up": 1, "noout_alive": 1, "noout_store_writable": 1, "noout_runs_age_seconds": 42, "noout_runs_late": 0,
         "noout_watching": 0, "noout_watch_age_seconds": 0, "noout_standing_still": 1, "noout_maintenances_open": 1,
         "noout_maintenances_blocked": 0, "noout_maintenances_paused": 0, "noout_maintenances_waiting": 1,
-        "noout_maintenances_holding": 1, "noout_longest_wait_seconds": 42,
+        "noout_maintenances_holding": 1, "noout_longest_wait_seconds": 42, "noout_webhooks_failing": 0,
     }  # fmt: skip
     assert all(each not in answer.text for each in ("pve3", "ams1", "boekhuis", "piet", SECRET))
 

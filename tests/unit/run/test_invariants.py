@@ -10,7 +10,7 @@ from typing import Any, cast
 from noout.app.carrying import context_of
 from noout.app.maintain import Maintenances
 from noout.app.planning import plan_now
-from noout.domain.cluster import ClusterState, NodeId
+from noout.domain.cluster import ClusterState, Near, NodeId
 from noout.domain.errors import StoreBroken
 from noout.domain.journal import Event, Kind, MessageKind
 from noout.domain.maintenance import Maintenance, Mode
@@ -38,7 +38,7 @@ class Doubled:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
 
-    async def observe(self, *, keep_s: float | None = None) -> ClusterState:
+    async def observe(self, *, keep_s: float | None = None, near: Near | None = None) -> ClusterState:
         state = await self.real.observe()
         if not self.doubled:
             return state

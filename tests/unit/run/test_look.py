@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -48,7 +49,7 @@ class World:
     def now(self) -> Any:
         return self.at
 
-    async def observe(self, log: bool = True, keep_s: float | None = None) -> Any:
+    async def observe(self, log: bool = True, keep_s: float | None = None, near: Any = None) -> Any:
         return cluster(guest(100), running_tasks=(task(100),)) if log else bmc()
 
     async def task(self, upid: str) -> Task:
@@ -57,6 +58,8 @@ class World:
         return task(100)
 
     async def progress(self, upid: str) -> MigrationProgress | None:
+        if self.deaf:
+            raise Retryable("it does not answer")
         return self.figures.pop(0)
 
     def context(self) -> Context:
@@ -72,7 +75,9 @@ class World:
 
 
 async def looks(world: World, m: Any = OURS) -> list[Observation]:
+    """Each when the log is worth reading: the first one a minute after it was asked for."""
     context, found = world.context(), []
+    world.at += timedelta(seconds=60)
     for _ in range(len(world.figures)):
         found.append(await look(context, m, frozenset({"ceph", "anew"})))
         world.at += 40 * (seen(cluster(), after_s=1).at - seen(cluster()).at)
@@ -108,6 +113,16 @@ async def test_a_task_that_cannot_be_read_says_nothing() -> None:
     assert (found.tasks, found.progress, found.stalled) == ({}, {}, frozenset())
 
 
+async def test_a_task_whose_log_says_nothing_new_is_asked_itself() -> None:
+    class Killed(World):
+        async def task(self, upid: str) -> Task:
+            return task(100, "unexpected status")
+
+    going, ended = await looks(Killed(sent(10), sent(10)))
+    assert going.tasks["UPID:100"].running, "its log goes on"
+    assert ended.tasks["UPID:100"].ok is False
+
+
 class Afterwards(World):
     """The guest has arrived, as far as its fields say; one task of it is over, to the target given."""
 
@@ -115,7 +130,7 @@ class Afterwards(World):
         super().__init__(sent(10, target=target))
         self.found, self.asked = guest_, 0
 
-    async def observe(self, log: bool = True, keep_s: float | None = None) -> Any:
+    async def observe(self, log: bool = True, keep_s: float | None = None, near: Any = None) -> Any:
         here = {"on": "pve1", "ha": True, "says": "started"} | self.found
         says = here.pop("says")
         there = guest(100, here.pop("on"), **here)
@@ -166,7 +181,7 @@ class Whole(World):
         super().__init__(sent(10))
         self.kept: list[float | None] = []
 
-    async def observe(self, log: bool = True, keep_s: float | None = None) -> Any:
+    async def observe(self, log: bool = True, keep_s: float | None = None, near: Any = None) -> Any:
         self.kept.append(keep_s)
         return await super().observe(log)
 

@@ -90,6 +90,10 @@ async def test_what_somebody_writes_at_the_same_moment_is_not_lost() -> None:
     assert node.text == "rack 5" and node.writes == 2
     await put_note(node, maintenance(), None)  # type: ignore[arg-type]
     assert node.writes == 2, "what is so already is not written"
+    read = await node.describe(None)
+    node.text, node.version = "rack 6", node.version + 1
+    await put_note(node, maintenance(), NOTE, read)  # type: ignore[arg-type]
+    assert without_note(node.text) == "rack 6", "what was read before is not written over what came since"
 
 
 class Run:
@@ -99,6 +103,7 @@ class Run:
         self.node, self.why = node, frozen
         self.store = self.journal = MemoryStore(Hand())  # type: ignore[arg-type]
         self.noted: dict[str, Noted] = {}
+        self.described: dict[str, Any] = {}
 
     def site(self, node: Any) -> Run:
         return self

@@ -58,6 +58,7 @@ class Run:
         self.doubts, self.doubted = True, 0
         self.looked_back: dict[str, Any] = {}
         self.unread: dict[str, Any] = {}
+        self.described: dict[str, Any] = {}
 
     def site(self, node: Any) -> Run:
         return self

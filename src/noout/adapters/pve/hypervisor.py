@@ -8,9 +8,10 @@ from typing import Any
 
 from noout.adapters.pve import own_addresses, parse
 from noout.adapters.pve.client import PveClient
+from noout.adapters.pve.near import Nearby
 from noout.adapters.pve.observe import Observer
 from noout.adapters.pve.task_log import log_lines, migration_progress, migration_target
-from noout.domain.cluster import ClusterState, Guest, GuestKind, MigrationProgress, NodeId, Task
+from noout.domain.cluster import ClusterState, Guest, GuestKind, MigrationProgress, Near, NodeId, Task
 from noout.domain.errors import Broken, Forbidden, Refused, Retryable, UnknownOutcome
 from noout.ports import Description, Precondition, Shell
 
@@ -27,6 +28,7 @@ class PveHypervisor:
         self._client = client
         self._shell = shell
         self._observer = Observer(client, keep_s=keep_s)
+        self._nearby = Nearby(client)
 
     async def permissions(self) -> Mapping[str, frozenset[str]]:
         """Privileges that do not propagate are left out: they say nothing of what lies below."""
@@ -37,11 +39,15 @@ class PveHypervisor:
         }
         return {path: names for path, names in held.items() if names}
 
-    async def observe(self, *, keep_s: float | None = None) -> ClusterState:
+    async def observe(self, *, keep_s: float | None = None, near: Near | None = None) -> ClusterState:
         """Where the entry point turns out to be cut off from the cluster, another one is looked for."""
+        if near is not None and (found := await self._nearby.look(near)) is not None:
+            return found
+        began = self._client.clock.now()
         state = await self._observer.observe(keep_s)
         if not state.quorate and await self._client.find_quorum():
             state = await self._observer.observe()
+        self._nearby.whole(state, began)
         return state
 
     async def own_addresses(self, guest: Guest) -> Sequence[str]:

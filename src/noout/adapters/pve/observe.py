@@ -315,8 +315,12 @@ class Observer:
             found = parse_config(kind, parse.table(await get(f"{path}/config")), shared)
             return await look_closer(get, path, kind, found, shared)
 
+        key = ("config", str(vmid))
+        kept = self._kept.get(key)
+        if kept is not None and _only_moved(kept, mark):
+            kept.mark = mark
         try:
-            config: Config = await self._keep(get, ("config", str(vmid)), mark, read)
+            config: Config = await self._keep(get, key, mark, read)
         except Gone:
             return None
         return config
@@ -421,6 +425,15 @@ def _with_vnets(
         )
         for node in nodes
     )
+
+
+def _only_moved(kept: _Kept, mark: tuple[Any, ...]) -> bool:
+    """Whether the guest has changed its node (and so its process) and nothing else that a list tells: a configuration
+    moves as it is, unless it names volumes of a node's own."""
+    was = kept.mark
+    if not isinstance(was, tuple) or was[0] == mark[0] or was[1:-1] != mark[1:-1] or mark[2]:
+        return False
+    return all(disk.shared or disk.cdrom for disk in kept.data.disks)
 
 
 def _shared(storages: Iterable[Storage]) -> dict[str, bool]:

@@ -17,6 +17,7 @@ _ACTIVE = re.compile(_STAMP + rf"migration active, transferred {_AMOUNT} of {_AM
 _DOWNTIME = re.compile(r"average migration speed: .* - downtime (?P<ms>\d+) ms")
 _COMPLETED = re.compile(rf"migration completed, transferred {_AMOUNT} VM-state")
 _TARGET = re.compile(r"starting migration of (?:VM|CT) \d+ to node '(?P<node>[^']+)'")
+_OVER = re.compile(r"^TASK (?:OK|ERROR|WARNINGS)\b")
 RATE_OVER = timedelta(seconds=60)
 
 
@@ -41,7 +42,7 @@ def migration_progress(lines: Iterable[str]) -> MigrationProgress | None:
     seen: list[tuple[datetime, int, int]] = []
     blackout_ms: int | None = None
     completed: int | None = None
-    target = ""
+    target, over = "", False
     for line in lines:
         if goes := migration_target(line):
             target = goes
@@ -52,11 +53,13 @@ def migration_progress(lines: Iterable[str]) -> MigrationProgress | None:
             blackout_ms = int(found["ms"])
         elif found := _COMPLETED.search(line):
             completed = _bytes(found[1], found[2])
+        elif _OVER.match(line):
+            over = True
     if not (seen or target) and blackout_ms is None and completed is None:
         return None
     total = seen[-1][2] if seen else (completed or 0)
     transferred = completed if completed is not None else (seen[-1][1] if seen else 0)
-    return MigrationProgress(transferred, max(total, transferred), _rate(seen), blackout_ms, target)
+    return MigrationProgress(transferred, max(total, transferred), _rate(seen), blackout_ms, target, over)
 
 
 def _rate(seen: Sequence[tuple[datetime, int, int]]) -> float | None:

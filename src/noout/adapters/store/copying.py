@@ -20,13 +20,15 @@ from noout.adapters.store.tables import (
     hardware_states,
     hardware_trends,
     messages,
+    papers,
+    photos,
     sample_blocks,
     watch_memory,
 )
 from noout.domain.errors import Refused
 from noout.domain.journal import Chain, Event
 
-JOURNAL: tuple[Table, ...] = (events, messages)
+JOURNAL: tuple[Table, ...] = (events, messages, papers, photos)  # what people did, said and wrote
 MEASURED: tuple[Table, ...] = (sample_blocks, hardware_frames, hardware_states, hardware_trends, watch_memory)
 OF_THE_MOMENT = frozenset({"store_facts", "replicas", "leases", "sittings"})  # in no copy
 BATCH = 500

@@ -82,8 +82,11 @@ class MemoryStore:
     async def add_samples(self, maintenance: str, samples: Sequence[Sample]) -> None:
         self._samples.setdefault(maintenance, []).extend(samples)
 
-    async def samples(self, maintenance: str, guest: GuestId | None = None) -> Sequence[Sample]:
-        found = [each for each in self._samples.get(maintenance, []) if guest in (None, each.guest)]
+    async def samples(
+        self, maintenance: str, guest: GuestId | None = None, since: datetime | None = None
+    ) -> Sequence[Sample]:
+        known = self._samples.get(maintenance, [])
+        found = [each for each in known if guest in (None, each.guest) and (since is None or each.at > since)]
         return sorted(found, key=lambda each: each.at)
 
     async def forget_samples(self, before: datetime) -> None:

@@ -45,16 +45,20 @@ def _insert(connection: Connection, maintenance: str, guest: str, samples: Seque
     connection.execute(insert(sample_blocks), row)
 
 
-def read(connection: Connection, maintenance: str, guest: GuestId | None) -> list[Sample]:
+def read(
+    connection: Connection, maintenance: str, guest: GuestId | None, since: datetime | None = None
+) -> list[Sample]:
     """In the order of time; those of one instant in the order in which they were added."""
     query = select(_blocks.packed).where(_blocks.maintenance == maintenance)
+    if since is not None:
+        query = query.where(_blocks.until_s > since.timestamp())
     if guest is not None:
         query = query.where(_blocks.guest.in_([MIXED, str(guest)]))
     found = [
         sample
         for row in connection.execute(query.order_by(_blocks.guest == MIXED, _blocks.number))  # the merged are older
         for sample in unpack(row.packed)
-        if guest in (None, sample.guest)
+        if guest in (None, sample.guest) and (since is None or sample.at > since)
     ]
     return sorted(found, key=lambda sample: sample.at)
 

@@ -15,7 +15,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, func, insert, make_url, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Row,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    insert,
+    literal_column,
+    make_url,
+    select,
+)  # fmt: skip
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from noout.adapters.store import copying, erasing, facts, readings, samples
@@ -30,6 +43,15 @@ from noout.domain.trend import Trend
 from noout.ports import Clock, Head
 
 T = TypeVar("T")
+
+# Made once: for a statement of one row, making it costs more than running it.
+_HEAD = (
+    select(events.c.seq, events.c.digest)
+    .where(events.c.stream == bindparam("of"))
+    .order_by(events.c.seq.desc())
+    .limit(literal_column("1"))
+)
+_APPEND = insert(events)
 
 IDLE_S = 5  # between two statements of one transaction
 # In libpq's own words: seconds, and for the last one milliseconds.
@@ -152,8 +174,12 @@ class SqlStore:
             event = await self.do(work)
         except IntegrityError:
             raise Superseded(f"{stream}: somebody else wrote event {expected_seq + 1}") from None
-        await asyncio.to_thread(erasing.settle_files, self._engine)
+        await self.settle()
         return event
+
+    async def settle(self) -> None:
+        """What was written over, or dropped, is gone from the database's files too."""
+        await asyncio.to_thread(erasing.settle_files, self._engine)
 
     async def writable(self) -> None:
         await self.do(lambda connection: facts.written(connection, self._clock.now()))
@@ -200,8 +226,10 @@ class SqlStore:
         if samples_:
             await self.do(lambda connection: samples.add(connection, maintenance, samples_))
 
-    async def samples(self, maintenance: str, guest: GuestId | None = None) -> Sequence[Sample]:
-        return await self.do(lambda connection: samples.read(connection, maintenance, guest))
+    async def samples(
+        self, maintenance: str, guest: GuestId | None = None, since: datetime | None = None
+    ) -> Sequence[Sample]:
+        return await self.do(lambda connection: samples.read(connection, maintenance, guest, since))
 
     async def forget_samples(self, before: datetime) -> None:
         await self.do(lambda connection: samples.forget(connection, before))
@@ -271,10 +299,7 @@ def _heads(connection: Connection, streams: Sequence[str]) -> dict[str, Head]:
 
 def head(connection: Connection, stream: str) -> tuple[int, str]:
     """The number and the digest of a stream's last event."""
-    query = (
-        select(events.c.seq, events.c.digest).where(events.c.stream == stream).order_by(events.c.seq.desc()).limit(1)
-    )
-    last = connection.execute(query).first()
+    last = connection.execute(_HEAD, {"of": stream}).first()
     return (0, GENESIS) if last is None else (last.seq, last.digest)
 
 
@@ -292,7 +317,7 @@ def write_after(
     made = digest(previous, stream, seq + 1, at, kind, data, actor)
     text = json.dumps(data, ensure_ascii=False, allow_nan=False)
     row = {"stream": stream, "seq": seq + 1, "at": at.isoformat(), "kind": kind, "data": text, "actor": actor}
-    connection.execute(insert(events).values(**row, digest=made))
+    connection.execute(_APPEND, {**row, "digest": made})
     return Event(stream, seq + 1, at, str(kind), data, actor, made)
 
 

@@ -119,6 +119,16 @@ leases = Table(
     Column("token", Integer, nullable=False),  # one more with each new holder
 )
 
+# The technicians' photos, drawn anew; the journal holds their digests.
+photos = Table(
+    "photos",
+    metadata,
+    Column("maintenance", String(200), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("at_s", Float, nullable=False),
+    Column("jpeg", LargeBinary, nullable=False),
+)
+
 # What is kept of a browser for a while (a session, a sign-in under way), by the digest of the secret that it has.
 sittings = Table(
     "sittings",
@@ -126,4 +136,15 @@ sittings = Table(
     Column("key", String(64), primary_key=True),
     Column("data", Text, nullable=False),  # JSON
     Column("until_s", Float, nullable=False),
+)
+
+# What customers are written and to whom (``Papers``): none of it is in the journal, all of it can be erased.
+papers = Table(
+    "papers",
+    metadata,
+    Column("kind", String(40), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("customer", String(60), nullable=False),
+    Column("paper", Text, nullable=False),  # JSON
+    Index("papers_of", "kind", "customer"),
 )
