@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help demo test test-fast test-real mutations mutants simulate crash-points bench-ceph bench-engine bench-plan bench-poller bench-watch bench-witness lint format clean
+.PHONY: help demo demo-real test test-fast test-real mutations mutants simulate crash-points bench-ceph bench-engine bench-plan bench-poller bench-tell bench-watch bench-web bench-witness lint format clean
 
 help:
 	@echo "make demo     the whole story on the embedded lab: about a minute; reports in ./demo-out"
+	@echo "make demo-real  the same on real QEMU guests, IPMI and Ceph: minutes; as root, after scripts/install-real-parts"
 	@echo "make test     all tests: the fast lane, then those that need real parts (skipped with a reason where absent)"
 	@echo "make crash-points  crash a run at every point there is, each alone: a quarter of an hour"
 	@echo "make mutations  break noout on purpose in every way listed, and see that a test notices each"
@@ -17,7 +18,9 @@ help:
 	@echo "make bench-plan  how good plans are, on clusters that can be emptied, beside others' (a quarter of an hour)"
 	@echo "make bench-poller  how many BMCs one core can watch (ten minutes on an idle machine; BENCH=--bmcs=200)"
 	@echo "make bench-watch  how soon faulty fans are found, and how often healthy ones suspected (an hour and a half; BENCH=--quick)"
+	@echo "make bench-web  what the fleet page and many who watch one evacuation cost one core (two minutes; BENCH=--quick)"
 	@echo "make bench-witness  what the witness finds, misses and makes up, with real servers (a quarter of an hour; BENCH=--quick)"
+	@echo "make bench-tell  a month's report for 200 customers: page, PDF and data of each (a minute; BENCH='--customers 20')"
 	@echo "make lint     ruff and mypy --strict"
 	@echo "make clean    remove .venv and caches"
 
@@ -42,6 +45,9 @@ help:
 demo: .venv/.installed
 	@$(BIN)/noout demo $(DEMO)
 
+demo-real: .venv/.installed
+	@$(BIN)/noout demo --real $(DEMO)
+
 test: .venv/.installed-dev
 	@$(BIN)/python scripts/test-lanes $(TESTS)
 
@@ -49,7 +55,7 @@ test-fast: .venv/.installed-dev
 	@$(BIN)/python scripts/test-lanes --only fast $(TESTS)
 
 test-real: .venv/.installed-dev
-	@$(BIN)/python scripts/test-lanes --only slow --only real $(TESTS)
+	@$(BIN)/python scripts/test-lanes --only slow --only real --only kill $(TESTS)
 
 crash-points: .venv/.installed-dev
 	@NOOUT_CRASH_ALONE_EVERY=1 $(BIN)/python -m pytest -q -s tests/crash/test_every_point.py
@@ -78,6 +84,12 @@ bench-poller: .venv/.installed-dev
 bench-watch: .venv/.installed-dev
 	@$(BIN)/python -c 'import numpy' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@$(BIN)/python -m benchmarks.watch $(BENCH)
+
+bench-web: .venv/.installed-dev
+	@$(BIN)/python -m benchmarks.web $(BENCH)
+
+bench-tell: .venv/.installed-dev
+	@$(BIN)/python -m benchmarks.tell $(BENCH)
 
 bench-witness: .venv/.installed-dev
 	@$(BIN)/python -m benchmarks.witness $(BENCH)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from noout.domain.ceph import CephState, OkToStop
-from noout.domain.cluster import ClusterState, Guest, GuestId, MigrationProgress, NodeId, Task
+from noout.domain.cluster import ClusterState, Guest, GuestId, MigrationProgress, Near, NodeId, Task
 from noout.domain.errors import NooutError
 from noout.domain.hardware import HardwareState, LogEntry, Power, Reading
 from noout.domain.impact import Sample, Service
@@ -68,10 +68,12 @@ class Hypervisor(Protocol):
         """What noout may do here: path -> privileges that hold there and below. A path without any is not in it."""
         ...
 
-    async def observe(self, *, keep_s: float | None = None) -> ClusterState:
+    async def observe(self, *, keep_s: float | None = None, near: Near | None = None) -> ClusterState:
         """The cluster now: per-node lists and configurations, never the lagging ``/cluster/resources`` alone.
 
-        ``keep_s``: configurations and inventories of so long ago will do, where no list says that they changed."""
+        ``keep_s``: configurations and inventories of so long ago will do, where no list says that they changed.
+        ``near``: no more than this need be looked at. The whole is, when the last whole look is too old, or when
+        anything beside what was asked for is seen to have changed."""
         ...
 
     async def own_addresses(self, guest: Guest) -> Sequence[str]:
@@ -317,6 +319,40 @@ class Sittings(Protocol):
         ...
 
 
+class Papers(Protocol):
+    """What customers are written, and to whom: JSON documents under a kind and a key, of one customer each, outside the
+    journal, so that they can be erased."""
+
+    async def put(self, kind: str, key: str, customer: str, paper: Mapping[str, Json]) -> None:
+        """In place of what is there."""
+
+    async def get(self, kind: str, key: str) -> Mapping[str, Json] | None: ...
+
+    async def all(self, kind: str, customer: str | None = None) -> Sequence[Mapping[str, Json]]:
+        """By key; of one customer, or of all."""
+
+    async def drop(self, kind: str, key: str) -> bool:
+        """True when there was one."""
+
+    async def forget(self, customer: str) -> int:
+        """Every paper of this customer, gone from the files too; how many there were."""
+
+
+class Photos(Protocol):
+    """The technicians' photos, as JPEG, by maintenance and SHA-256 (hex)."""
+
+    async def keep(self, maintenance: str, digest: str, at: datetime, jpeg: bytes) -> None:
+        """Harmless when it is there already."""
+
+    async def find(self, maintenance: str, digest: str) -> bytes | None: ...
+
+    async def erase(self, maintenance: str, digest: str) -> bool:
+        """Whether there was one. It is gone from the database's files too."""
+
+    async def forget(self, before: datetime) -> None:
+        """Those kept before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """How far a stream is: the number of its last event, and how many messages were left for it."""
@@ -393,7 +429,11 @@ class Measurements(Protocol):
 
     async def add_samples(self, maintenance: str, samples: Sequence[Sample]) -> None: ...
 
-    async def samples(self, maintenance: str, guest: GuestId | None = None) -> Sequence[Sample]: ...
+    async def samples(
+        self, maintenance: str, guest: GuestId | None = None, since: datetime | None = None
+    ) -> Sequence[Sample]:
+        """In the order of time. ``since``: later ones alone."""
+        ...
 
     async def forget_samples(self, before: datetime) -> None:
         """Those of every maintenance whose last sample is older than ``before``."""

@@ -20,7 +20,8 @@ from noout.domain.cluster import GuestId
 from noout.domain.errors import UsageError
 from noout.domain.hardware import Urgency
 from noout.settings_access import AccessSettings, check_access
-from noout.settings_keeping import HeartbeatSettings, JournalSettings
+from noout.settings_field import WorkOrderSettings
+from noout.settings_keeping import HeartbeatSettings, JournalSettings, WebhookName, WebhookSettings, check_webhooks
 from noout.settings_kinds import (
     AlertSettings,
     BmcUrl,
@@ -33,7 +34,9 @@ from noout.settings_kinds import (
     WindowText,
     Zone,
 )
-from noout.settings_probes import Network, ProbeSettings, check_probes
+from noout.settings_probes import ProbeSettings, check_probes
+from noout.settings_public import PublicSettings, check_public
+from noout.settings_tell import CustomerSettings, TellSettings, check_tell
 
 CREDENTIAL = "credential:"  # before the name of a secret that systemd hands over, in place of a file's path
 SEARCHED = (Path("noout.toml"), Path("/etc/noout/noout.toml"))
@@ -50,6 +53,7 @@ class LabSettings(_Table):
     started: float
     speed: float = Field(gt=0)
     control: Url
+    namespace: str = ""  # of a lab with real parts: the network namespace in which it, and its guests, are reached
 
 
 class ShellSettings(_Table):
@@ -120,16 +124,6 @@ class ClusterSettings(_Table):
     timezone: Zone = "UTC"
 
 
-class CustomerSettings(_Table):
-    name: str
-    pools: list[str] = []
-    tags: list[str] = []
-    networks: list[Network] = []  # theirs alone
-    language: str = Field(default="en", pattern="^(en|nl|es)$")
-    timezone: Zone = "UTC"
-    contract_excludes: list[WindowText] = []  # times that the contract leaves out of its availability
-
-
 class PolicySettings(_Table):
     streams: int = Field(default=8, ge=1, le=32)
     network_share: float = Field(default=0.5, gt=0, le=1)
@@ -194,6 +188,7 @@ class SelfSettings(_Table):
 class ServeSettings(_Table):
     listen: str = "127.0.0.1:8080"
     base_url: str = ""
+    proxies: list[str] = ["127.0.0.1"]  # whose word on where a request came from counts: addresses, networks
     operator_token_file: Path | None = None
     operator_token: str | None = Field(default=None, repr=False)
     provider: str = "Your provider"
@@ -212,6 +207,7 @@ class Settings(_Table):
     clusters: dict[str, ClusterSettings] = Field(min_length=1)
     lab: LabSettings | None = None
     customers: dict[str, CustomerSettings] = {}
+    tell: TellSettings = TellSettings()
     probes: ProbeSettings = ProbeSettings()
     policy: PolicySettings = PolicySettings()
     freezes: list[FreezeSettings] = []
@@ -221,9 +217,18 @@ class Settings(_Table):
     access: AccessSettings = AccessSettings()
     store: StoreSettings = StoreSettings()
     page: PageSettings = PageSettings()
+    workorders: WorkOrderSettings = WorkOrderSettings()
     journal: JournalSettings = JournalSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
+    webhooks: dict[WebhookName, WebhookSettings] = {}
+    public: PublicSettings | None = None
     path: Path = Field(default=Path("noout.toml"), exclude=True)
+
+    @property
+    def technicians_url(self) -> str:
+        """What technicians' links begin with; "" where they begin as the request did that asked for one."""
+        apart = (self.public.base_url or self.public.url) if self.public else ""
+        return (apart or self.serve.base_url).rstrip("/")
 
     def file(self, path: Path) -> Path:
         """A path of the configuration, taken from the configuration's own folder when relative."""
@@ -268,7 +273,10 @@ def parse(data: Mapping[str, Any], path: Path) -> Settings:
     _check_secrets(settings)
     check_probes(settings.probes, path, literal=settings.lab is not None)
     _check_self(settings)
+    check_tell(settings.tell, settings.customers, path, literal=settings.lab is not None)
     check_access(settings.access, settings.clusters, path, literal=settings.lab is not None)
+    check_public(settings.public, path)
+    check_webhooks(settings.webhooks, settings.clusters, path, literal=settings.lab is not None)
     return settings
 
 

@@ -56,7 +56,7 @@ def _via(text: str) -> str:
 def _zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
-    except (ValueError, OSError):
+    except (ValueError, KeyError, OSError):
         raise ValueError("must be a time zone such as Europe/Amsterdam") from None
 
 

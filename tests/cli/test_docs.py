@@ -120,6 +120,7 @@ def tables_of(model: type[BaseModel], place: str = "") -> Iterator[tuple[str, st
                     "customers": "KEY",
                     "vantage": "NAME",
                     "users": "NAME",
+                    "webhooks": "CUSTOMER" if place == ".tell" else "NAME",
                 }.get(key, "")
                 if many
                 else ""

@@ -5,27 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from noout.app.maintain import Maintenances
 from noout.app.technician import same_serial
-from noout.cli.options import (
-    ConfigOption,
-    IdArgument,
-    JsonOption,
-    err,
-    opened,
-    operator,
-    out,
-    print_json,
-    print_plain,
-    wait,
-)
-from noout.codec import encode
+from noout.cli.options import ConfigOption, IdArgument, opened, operator, out, wait
+from noout.cli.workorder import work_order_of
 from noout.domain.errors import Refused, UsageError
 from noout.domain.journal import EXTEND_H_MAX, MessageKind
 from noout.domain.maintenance import Json, Maintenance
-from noout.domain.workorder import WorkOrder
 
 
 def _tell(maintenance: str, kind: MessageKind, said: str, config: ConfigOption, **data: Json) -> None:
@@ -73,7 +60,7 @@ def hands_on(
         async with opened(config) as found:
             maintenances = Maintenances(found)
             state = await maintenances.get(maintenance)
-            order = _work_order(state)
+            order = work_order_of(state)
             if state.open and state.hands_on_by is not None:
                 raise Refused(
                     f"{state.hands_on_by} is at {state.node.name} already", remedy=f"noout status {maintenance}"
@@ -83,12 +70,6 @@ def hands_on(
         out.print(f"{maintenance}: hands-on; data is held next, then {state.node.name} is shut down", markup=False)
 
     wait(work())
-
-
-def _work_order(state: Maintenance) -> WorkOrder:
-    if state.work_order is None:
-        raise Refused(f"{state.id} has no work order yet", remedy="it is issued once the node is empty of guests")
-    return state.work_order
 
 
 def force_off(
@@ -159,44 +140,3 @@ def extend(
 def let_heal(maintenance: IdArgument, config: ConfigOption = None) -> None:
     """Let Ceph copy the data of a node that is away to the others, once they are seen to have room for it."""
     _tell(maintenance, MessageKind.LET_HEAL, "noout is released when the others have room", config)
-
-
-def workorder(
-    maintenance: IdArgument,
-    link: Annotated[bool, typer.Option("--link", help="Issue a single-use link for the technician's phone.")] = False,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """The work order of a maintenance: where to go, what to do."""
-
-    async def work() -> None:
-        async with opened(config) as found:
-            maintenances = Maintenances(found)
-            order = _work_order(await maintenances.get(maintenance))
-            if link:
-                token, expires = await maintenances.field_work().make_link(maintenance, "technician")
-                base = found.settings.serve.base_url or f"http://{found.settings.serve.listen}"
-                print_plain([f"{base.rstrip('/')}/w/{token}"])
-                err.print(
-                    f"opens on one device, until {expires:%Y-%m-%d %H:%M} UTC, while noout serve or noout maintain runs"
-                )
-            elif as_json:
-                print_json({"format": "noout.workorder", "version": 1, "work_order": encode(order)})
-            else:
-                _print(order)
-
-    wait(work())
-
-
-def _print(order: WorkOrder) -> None:
-    out.print(f"[bold]{order.number}[/]  {order.node}  {escape(order.reason)}")
-    place = order.location
-    parts = (("room", place.room), ("rack", place.rack), ("unit", place.unit), ("serial", place.serial))
-    known = [f"{what} {value}" for what, value in parts if value]
-    out.print(escape("  ".join(known) or f"where {order.node.name} is, the configuration does not say"))
-    section = ""
-    for check in order.checks:
-        if check.section != section:
-            section = check.section
-            out.print(f"[dim]{escape(section)}[/]")
-        out.print(f"  ☐ {escape(check.text)}")

@@ -18,6 +18,8 @@ from noout.codec import encode
 from noout.domain.errors import Broken, UsageError
 from noout.domain.heads import Head, read_heads
 from noout.domain.journal import ERASED, Event
+from noout.tell.verify import LIMITS
+from noout.tell.verify import verify as check_bundle
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -34,6 +36,12 @@ def verify(
     heads: Annotated[
         Path | None, typer.Option("--heads", metavar="FILE", help="Heads published before: they must still be there.")
     ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle", metavar="FILE", help="A report with its proof, as a customer gets it; no store is needed."
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Recompute every hash chain; exit code 1 and the first broken event of each when something was changed.
@@ -42,6 +50,9 @@ def verify(
     was published before.
     """
     published = _published(heads) if heads is not None else ()
+    if bundle is not None:
+        _verify_bundle(bundle, published)
+        return
 
     async def work() -> list[str]:
         async with opened(config) as found:
@@ -64,6 +75,24 @@ def verify(
     for sentence in broken:
         out.print(f"[red]broken[/]: {escape(sentence)}", soft_wrap=True)
     if broken:
+        raise typer.Exit(1)
+
+
+def _verify_bundle(path: Path, published: tuple[Head, ...]) -> None:
+    """What holds, what does not, and what cannot be proved by this."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", remedy="check the file and its rights") from None
+    except ValueError:
+        raise UsageError(f"{path} is no JSON", remedy="download it again") from None
+    found = check_bundle(document, published)
+    for each in found.checks:
+        out.print(f"{'holds' if each.ok else '[red]does not hold[/]'}: {escape(each.says)}", soft_wrap=True)
+    out.print(f"fingerprint of the record: {found.head} ({_count(found.events, 'line')})", soft_wrap=True, markup=False)
+    for limit in LIMITS:
+        out.print(f"not proved: {limit}", soft_wrap=True, markup=False)
+    if not found.ok:
         raise typer.Exit(1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,20 +10,18 @@ import typer
 from rich.markup import escape
 
 from noout.app.compose import Installation
+from noout.app.desk import Desk, Way
 from noout.app.hours import shut_now
 from noout.app.maintain import Maintenances
 from noout.app.notice import watcher_of
-from noout.app.planning import Planned, look_and_plan
+from noout.app.planning import Planned
 from noout.app.privileges import LOOK, acts_of, require
 from noout.app.runbook import as_shell
-from noout.app.sharing import shared_fault
 from noout.cli.live import follow
 from noout.cli.options import ConfigOption, ConsentOption, NodeArgument, err, opened, operator, out, wait, working
 from noout.cli.pictures import plan_picture
 from noout.cli.standing import by_hand, show_standing
-from noout.domain.cluster import NodeId
 from noout.domain.errors import Refused, UnknownOutcome, UsageError
-from noout.domain.hardware import Fault
 from noout.domain.maintenance import Maintenance, Mode
 
 MODES = ", ".join(Mode)
@@ -54,37 +51,21 @@ def maintain(
     """
     if mode not in ("", *Mode):
         raise UsageError(f"--mode {mode} is not known", remedy=f"one of {MODES}")
-    way = _Way(tuple(consent or ()), stay, tuple(toward or ()))
+    way = Way(tuple(consent or ()), stay, tuple(toward or ()))
     code = wait(_maintain(node, reason, Mode(mode) if mode else None, yes, way, config), lasting=True)
     if code:
         raise typer.Exit(code)
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How the operator wants the plan."""
-
-    consents: tuple[str, ...]
-    stay: bool
-    toward: tuple[str, ...]
-
-
-async def _plan(found: Installation, node: NodeId, way: _Way, fault: Fault | None) -> Planned:
-    """The plan, with what its fault means for the nodes that share a part with this one."""
-    planned = await look_and_plan(found, node, way.consents, stay=way.stay, toward=way.toward)
-    if fault is None or (shared := await shared_fault(found, fault, planned.cluster)) is None:
-        return planned
-    return replace(planned, plan=replace(planned.plan, blockers=(*planned.plan.blockers, shared)))
-
-
-async def _maintain(node: str, reason: str, mode: Mode | None, yes: bool, way: _Way, config: Path | None) -> int:
+async def _maintain(node: str, reason: str, mode: Mode | None, yes: bool, way: Way, config: Path | None) -> int:
     async with opened(config) as found:
         with working(f"looking at {node}"):
             wanted = await found.resolve(node)
             maintenances = Maintenances(found)
             running = await maintenances.running(wanted)
-            fault = (await watcher_of(found).health(wanted)).fault
-            planned = await _plan(found, wanted, way, fault) if running is None else None
+            desk = Desk(found, watcher_of(found))
+            fault = await desk.fault(wanted)
+            planned = await desk.plan(wanted, way) if running is None else None
         chosen = mode or (Mode.AUTO if found.settings.lab else Mode.STEP)
         if running is not None:
             err.print(f"going on with {running.id}: {running.reason}", markup=False)

@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Coroutine, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,26 +15,43 @@ import typer
 from noout.app.access import access_of
 from noout.app.carrying import Carrier, carrying
 from noout.app.compose import Installation
-from noout.app.duty import WATCH, on_duty
+from noout.app.duty import PUBLIC, WATCH, WEBHOOKS, on_duty
 from noout.app.heads import Publisher
 from noout.app.metrics import metrics
 from noout.app.notice import watcher_of
+from noout.app.post import POST, keep_telling
+from noout.app.public.settings import load_public
+from noout.app.public.shelf import Shelf
+from noout.app.public.wiring import courier_of
 from noout.app.pulse import Heartbeat, Pulse
 from noout.app.reconciler import Reconciler
+from noout.app.sending import mailer_of
 from noout.app.sentences import sentence
 from noout.app.watcher import Watcher
+from noout.app.webhooks import run_webhooks, webhooks_of
 from noout.cli.live import Teller
 from noout.cli.options import ConfigOption, opened, out, wait
-from noout.cli.webapp import web_served
+from noout.cli.webapp import listening, web_served
 from noout.domain.errors import NooutError, Refused, UsageError
+from noout.settings import find
+from noout.web.public import create_public_app
 
 log = logging.getLogger(__name__)
 
+ROLES = ("all", "control", "public")
 LOOK_EVERY_S = 1.0  # wall seconds between two looks for maintenances opened by others
 
 
 def serve(
-    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="all: everything in this process.")] = "all",
+    role: Annotated[
+        str,
+        typer.Option(
+            "--role",
+            metavar="ROLE",
+            help="all: everything in this process; control: all but the technicians' and customers' pages; "
+            "public: those alone, with a configuration of its own that holds no credential.",
+        ),
+    ] = "all",
     config: ConfigOption = None,
 ) -> None:
     """Carry out the maintenances, watch the hardware and serve the technicians' page, until Ctrl-C.
@@ -41,8 +59,11 @@ def serve(
     With a PostgreSQL store, any number of these may run: each run, and the watch, is carried by one of them, and taken
     over by another when that one is gone.
     """
-    if role != "all":
-        raise UsageError(f"--role {role} is not available yet", remedy="use --role all")
+    if role not in ROLES:
+        raise UsageError(f"--role {role} is not known", remedy=f"one of {', '.join(ROLES)}")
+    if role == "public":
+        wait(_public(config), lasting=True)
+        return
 
     async def work() -> None:
         async with (
@@ -55,19 +76,50 @@ def serve(
                     "another noout process carries this store's maintenances, and SQLite is for one at a time",
                     remedy="stop it first, or move to PostgreSQL, which several processes share",
                 )
-            stop = asyncio.Event()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            stop = _stop()
+            courier = courier_of(found) if role == "control" or found.settings.public is not None else None
+            webhooks_of(found)  # what is wrong with a secret is said at once
+            mailer_of(found)
             watcher = watcher_of(found)
             pulse = Pulse(found, carrier, watcher)
             figures = partial(metrics, pulse)
-            async with web_served(found, found.settings.serve.listen, watcher, figures, access) as (client, _token):
+            listen, here = found.settings.serve.listen, role == "all"
+            async with web_served(found, listen, watcher, figures, access, partial(_well, pulse), technicians=here) as (
+                client,
+                _token,
+            ):
                 out.print(f"serving {client.base_url}; the watch asks {len(found.bmcs)} BMCs. Stop with Ctrl-C.")
                 watching = on_duty(found.leases, WATCH, partial(_watch, found, watcher))
                 beating = Heartbeat(pulse).run()
-                await _until(stop, watching, _carry_all(found, carrier), beating, Publisher(found).run())
+                telling = on_duty(found.leases, WEBHOOKS, lambda: run_webhooks(webhooks_of(found)))
+                showing = [on_duty(found.leases, PUBLIC, courier.run)] if courier is not None else []
+                posting = on_duty(found.leases, POST, partial(keep_telling, found))
+                others = (Publisher(found).run(), telling, posting, *showing)
+                await _until(stop, watching, _carry_all(found, carrier), beating, *others)
 
     wait(work(), lasting=True)
+
+
+def _stop() -> asyncio.Event:
+    """Set by Ctrl-C, and by whoever ends this process in good order."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _well(pulse: Pulse) -> bool:
+    return not await pulse.troubles()
+
+
+async def _public(config: Path | None) -> None:
+    """The public process: it opens no connection to anybody, and no store."""
+    chosen = load_public(find(config))
+    stop, serve = _stop(), chosen.serve
+    app = create_public_app(Shelf(chosen.key), serve.base_url, serve.timezone)
+    async with listening(app, serve.listen, ",".join(serve.proxies)) as url:
+        out.print(f"serving {url}; shows what control tells. Stop with Ctrl-C.")
+        await stop.wait()
 
 
 async def _carry_all(found: Installation, carrier: Carrier) -> None:

@@ -22,7 +22,7 @@ from noout.app.telling import experiences_of, reports_of
 from noout.app.watcher import Watcher
 from noout.cli.demo.checks import After, Before, Check, check_all
 from noout.cli.demo.hands import LabHands
-from noout.cli.demo.technician import Technician
+from noout.cli.demo.technician import PACE, Pace, Technician
 from noout.codec import encode
 from noout.domain.cluster import NodeId
 from noout.domain.errors import Broken, Refused
@@ -32,12 +32,14 @@ from noout.domain.maintenance import Json, Maintenance, Mode, Plan
 NOTICE_S_MAX = 3 * 3600.0
 NOTICE_EVERY_S = 60.0
 RUN_S_MAX = 4 * 3600.0
+END_S_MAX = 30.0  # for the watch to end with the story
 STUCK_S_MAX = 900.0  # a run that asks for an operator so long will not go on by itself: the demo has none
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is staged. ``repairs``: what the technician's hands do; ``also``: further faults, on from the start."""
+    """What is staged. ``repairs``: what the technician's hands do; ``also``: further faults, on from the start;
+    ``past_stops``: those that the BMC has in its log already."""
 
     node: NodeId
     fan: str = "FAN3B"
@@ -46,6 +48,9 @@ class Script:
     stop_s: float = 15.0
     repairs: tuple[str, ...] = ("clean_fans", "reseat_connector")
     also: tuple[dict[str, Json], ...] = ()
+    past_stops: int = 0
+    pace: Pace = PACE
+    order_every_s: float = 15.0  # how often the operator looks for the work order
 
 
 @dataclass(slots=True)
@@ -76,6 +81,7 @@ class Director:
     begin: Callable[[str], Awaitable[None]]
     say: Callable[[str], None]
     show_plan: Callable[[Plan], None] = lambda plan: None
+    more: Callable[[After], Awaitable[Sequence[Check]]] | None = None  # what else must hold at the end
     watcher: Watcher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +109,8 @@ class Director:
         state = await self._carry_out(fault, plan)
         at = clock.now()
         after = await self._after(state, at)
-        return Told(state, plan, check_all(before, after), (at - began).total_seconds())
+        checks = check_all(before, after) + list(await self.more(after) if self.more else ())
+        return Told(state, plan, checks, (at - began).total_seconds())
 
     async def _before(self) -> Before:
         node = self.script.node
@@ -111,6 +118,8 @@ class Director:
 
     async def _stage(self) -> None:
         script = self.script
+        if script.past_stops:
+            await self.lab.fault("fan-history", node=script.node.name, fan=script.fan, stops=script.past_stops)
         await self.lab.fault(
             "fan-flapping",
             node=script.node.name,
@@ -144,7 +153,7 @@ class Director:
 
     async def _carry_out(self, fault: Fault, plan: Plan) -> Maintenance:
         """Open the maintenance and let it run beside the watch, the witness and the technician."""
-        maintenances = Maintenances(self.found)
+        maintenances, clock = Maintenances(self.found), self.found.clock
         mid = await maintenances.open(
             self.script.node, reason=fault.summary, mode=Mode.AUTO, actor="operator:demo", plan=plan, fault=fault
         )
@@ -153,14 +162,20 @@ class Director:
             asyncio.create_task(self.watcher.run()),
             asyncio.create_task(self._send_technician(mid)),
         ]
+        for task in beside:
+            task.add_done_callback(self._tell_failure)
         try:
             return await self._until_over(maintenances, mid)
         finally:
             for task in beside:
                 task.cancel()
-            for result in await asyncio.gather(*beside, return_exceptions=True):
-                if isinstance(result, Exception):
-                    self.say(f"demo: {type(result).__name__}: {result}")
+            # A look at a BMC that has begun ends in its own time; what is to be checked does not wait for it.
+            await asyncio.wait(beside, timeout=clock.wall_s(END_S_MAX))
+
+    def _tell_failure(self, task: asyncio.Task[None]) -> None:
+        """At once: what follows may be hours of waiting for somebody who has gone."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.say(f"demo: {type(error).__name__}: {error}")
 
     async def _until_over(self, maintenances: Maintenances, mid: str) -> Maintenance:
         clock = self.found.clock
@@ -179,7 +194,7 @@ class Director:
         """When the work order is there, the operator issues the link; the rest is the technician's."""
         maintenances, clock = Maintenances(self.found), self.found.clock
         while (await maintenances.get(mid)).work_order is None:
-            await clock.sleep(15)
+            await clock.sleep(self.script.order_every_s)
         answer = await self.phone.post(
             f"/api/v1/maintenances/{mid}/workorder/link",
             json={"technician": "Ruben"},
@@ -187,8 +202,9 @@ class Director:
         )
         if answer.status_code != 201:
             raise Broken(f"no link was issued: {answer.text[:200]}")
-        repairs = self.script.repairs
-        await Technician(self.phone, self.lab, clock, self.say, repairs=repairs).work(answer.json()["token"])
+        script = self.script
+        technician = Technician(self.phone, self.lab, clock, self.say, repairs=script.repairs, pace=script.pace)
+        await technician.work(answer.json()["token"])
 
     async def _after(self, state: Maintenance, at: datetime) -> After:
         node = self.script.node

@@ -25,6 +25,9 @@ class LabHands:
     async def fault(self, name: str, **params: Any) -> None:
         await self._ask("POST", "/faults", {"cluster": self.cluster, "name": name, **params})
 
+    async def clear(self, name: str, **params: Any) -> None:
+        await self._ask("DELETE", f"/faults/{name}", {"cluster": self.cluster, **params})
+
     async def hands(self, node: str, action: str, **params: Any) -> Any:
         return await self._ask("POST", "/hands", {"cluster": self.cluster, "node": node, "action": action, **params})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -13,9 +14,17 @@ from noout.domain.errors import Broken
 from noout.domain.workorder import Touch
 from noout.ports import Clock
 
-LOOK_EVERY_S = 30.0
-WALK_S = 180.0  # from the desk to the rack
-CHECK_S = 20.0  # for one line of the checklist
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things take a person. ``walk_s``: from the desk to the rack; ``check_s``: one line of the checklist."""
+
+    look_every_s: float = 30.0
+    walk_s: float = 180.0
+    check_s: float = 20.0
+
+
+PACE = Pace()
 
 
 class Technician:
@@ -32,19 +41,21 @@ class Technician:
         say: Callable[[str], None],
         *,
         repairs: tuple[str, ...] = ("clean_fans", "reseat_connector"),
+        pace: Pace = PACE,
     ) -> None:
         self.phone = phone
         self.lab = lab
         self.clock = clock
         self.say = say
         self.repairs = repairs
+        self.pace = pace
 
     async def work(self, token: str) -> None:
         """The whole visit; returns when the page says YOU MAY LEAVE or the work order is over."""
         page = await self._look(token)
         node, place = page["node"], page["location"]
         self.say(f"technician: link opened; on the way to {place['room']}, rack {place['rack']}, {place['unit']}")
-        await self.clock.sleep(WALK_S)
+        await self.clock.sleep(self.pace.walk_s)
         await self._when(token, lambda each: not each["why_not"]["hands-on"] or each["hands_on"])
         label = (await self.lab.state())["nodes"][node]["label"]
         await self._tell(token, "hands-on", {"serial": label})
@@ -71,7 +82,7 @@ class Technician:
         self.say("technician: the phone says YOU MAY LEAVE")
 
     async def _check(self, token: str, check: dict[str, Any]) -> None:
-        await self.clock.sleep(CHECK_S)
+        await self.clock.sleep(self.pace.check_s)
         spare = check["key"] == "fans.replace"
         note = "dust on the rotor; it spins freely after cleaning" if check["key"] == "fans.inspect" else ""
         await self._tell(
@@ -88,7 +99,7 @@ class Technician:
     async def _when(self, token: str, ready: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Look again and again until the page is ready; the director's time limit ends it otherwise."""
         while not ready(page := await self._look(token)):
-            await self.clock.sleep(LOOK_EVERY_S)
+            await self.clock.sleep(self.pace.look_every_s)
         return page
 
     async def _tell(self, token: str, what: str, body: dict[str, Any]) -> None:
