@@ -11,7 +11,6 @@ from importlib.resources import files
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from noout.domain.impact import SILENT_S
 from noout.domain.ownership import Oddity
 from noout.domain.reasons import Blocker, Caution
 from noout.witness.tally import Heard
@@ -21,6 +20,8 @@ from tests.unit.access.test_sign_in import PASSWORD
 from tests.unit.steps.scene import guest, move, plan
 from tests.web.place import Place
 from tests.web.world import START
+
+PATIENCE_MS = 12_000  # of a page that hears nothing: SILENT_MS in console.js
 
 pytestmark = pytest.mark.real
 
@@ -108,9 +109,13 @@ async def test_a_page_that_no_stream_reaches_asks_by_itself(browser: Browser) ->
         await context.route("**/stream", lambda route: asyncio.sleep(0))  # a proxy that holds everything back
         await page.clock.install()
         await page.goto(f"{base}/maintenances/m-0001")
-        await page.clock.run_for(16_000)
+        async with page.expect_response("**/now"):
+            await page.clock.run_for(PATIENCE_MS + 2_000)
+        # It says "not live" until it has heard the answer, and asks again only then.
+        await expect(page.locator("#live")).to_have_text("live")
         here.m = replace(here.m, seq=2, blockers=())
-        await page.clock.run_for(SILENT_S * 1000)
+        async with page.expect_response("**/now"):
+            await page.clock.run_for(PATIENCE_MS + 2_000)
         await expect(page.get_by_role("region", name="Blockers and cautions")).to_contain_text("None.")
 
 
