@@ -130,11 +130,11 @@ async def fleet(server: Server) -> Fleet:
 
 
 async def watch(server: Server, viewers: int, seconds: float) -> Watched:
-    """So many who watch the same maintenance; each notes when it first saw each line."""
+    """So many who watch the same maintenance; each notes when it first saw each line that is newer than its look."""
     behind: list[list[float]] = [[] for _ in range(viewers)]
 
     async def one(mine: list[float]) -> None:
-        newest = b""
+        newest, asked = b"", time.monotonic()
         async with (
             client(server) as browser,
             browser.stream("GET", f"/maintenances/{server.maintenance}/stream", timeout=None) as answer,
@@ -144,7 +144,7 @@ async def watch(server: Server, viewers: int, seconds: float) -> Watched:
                 now = time.monotonic()
                 for said in sorted(set(TICK.findall(part))):
                     if said > newest:
-                        if newest:  # what was there at the beginning counts for nothing
+                        if float(said) > asked:  # the page begins with the lines of before: nobody is late with those
                             mine.append(now - float(said))
                         newest = said
 
