@@ -372,7 +372,7 @@ def test_every_route_is_in_the_table_and_the_table_knows_no_other() -> None:
 
 
 def test_the_public_process_has_none_of_an_operators_routes() -> None:
-    routes = routes_of(create_public_app(cast(Any, SimpleNamespace()), "", "UTC")) - {("POST", PATH)}
+    routes = routes_of(create_public_app(cast(Any, SimpleNamespace()), "")) - {("POST", PATH)}
     doors = {(row.method, row.path): row.door for row in TABLE}
     assert {doors[each] for each in routes} == {OPEN, LINK, CUSTOMER}
     assert {path for _, path in routes if path.startswith("/api/") and "/technician/" not in path} == set()

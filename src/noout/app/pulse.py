@@ -89,7 +89,6 @@ class Heartbeat:
     pulse: Pulse
     channel: Channel | None = None  # for tests; else the address of ``[heartbeat]``
     known: frozenset[str] = frozenset()
-    beat_at: datetime | None = None
     _refused: bool = False
 
     async def run(self) -> None:
@@ -123,6 +122,4 @@ class Heartbeat:
         if failed and not self._refused:  # its listener will say so soon; the address may be a secret
             log.warning("the heartbeat did not reach %s: %s", parts.hostname, failed)
         self._refused = bool(failed)
-        if not failed:
-            self.beat_at = self.pulse.found.clock.now()
         return not failed

@@ -75,7 +75,6 @@ class Witness:
     last_good: dict[GuestId, datetime] = field(default_factory=dict)
     last_asked: dict[GuestId, datetime] = field(default_factory=dict)
     asked: set[GuestId] = field(default_factory=set)
-    answered_through: datetime | None = None
     alarm: Callable[[Maintenance, str], Awaitable[None]] | None = None
     alarms: set[asyncio.Future[None]] = field(default_factory=set)
     paged: set[GuestId] = field(default_factory=set)  # whose silence somebody was woken for
@@ -159,7 +158,6 @@ class Witness:
             await self.measurements.add_samples(self.maintenance, samples)
         except NooutError as error:
             log.warning("witness: %s", error)
-        self.answered_through = until
         self.begun.set()
         await self._alarm()
 

@@ -116,7 +116,7 @@ async def _public(config: Path | None) -> None:
     """The public process: it opens no connection to anybody, and no store."""
     chosen = load_public(find(config))
     stop, serve = _stop(), chosen.serve
-    app = create_public_app(Shelf(chosen.key), serve.base_url, serve.timezone)
+    app = create_public_app(Shelf(chosen.key), serve.base_url)
     async with listening(app, serve.listen, ",".join(serve.proxies)) as url:
         out.print(f"serving {url}; shows what control tells. Stop with Ctrl-C.")
         await stop.wait()

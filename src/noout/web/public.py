@@ -23,13 +23,12 @@ class PublicServices:
 
     field: FarField
     base_url: str = ""
-    timezone: str = "UTC"
 
 
-def create_public_app(shelf: Shelf, base_url: str, timezone: str) -> FastAPI:
+def create_public_app(shelf: Shelf, base_url: str) -> FastAPI:
     """``/w/{token}``, its API, the channel to control, ``/healthz`` and ``/readyz``."""
     app = bare_app(schema=False)
-    services = PublicServices(FarField(shelf), base_url, timezone)
+    services = PublicServices(FarField(shelf), base_url)
     app.include_router(technician_api(services), prefix="/api/v1/technician")
     app.include_router(technician_pages(services))
     add_portal(app, FarPortals(shelf), base_url)

@@ -127,9 +127,6 @@ class TechnicianServices(Protocol):
     @property
     def base_url(self) -> str: ...
 
-    @property
-    def timezone(self) -> str: ...
-
 
 @dataclass(frozen=True, slots=True)
 class WebServices:
@@ -138,7 +135,6 @@ class WebServices:
     ``person_of``: a bearer token -> whose it is; None when it is nobody's.
     ``reception``: takes what is sent about the nodes' hardware; None where nothing watches them.
     ``base_url``: what links begin with, where it differs from how the request came ("https://noout.example").
-    ``timezone``: the technicians' own, for times on their page.
     ``console``: what operators' pages need; None where nobody can sign in.
     ``metrics``: figures of noout itself, for a Prometheus; None where nothing is served all the time.
     ``ready``: whether noout does what it is there for; None where nobody knows.
@@ -153,7 +149,6 @@ class WebServices:
     person_of: Callable[[str], Awaitable[Person | None]]
     reception: Reception | None = None
     base_url: str = ""
-    timezone: str = "UTC"
     metrics: Callable[[], Awaitable[str]] | None = None
     console: Console | None = None
     ready: Callable[[], Awaitable[bool]] | None = None

@@ -37,7 +37,7 @@ class Pair:
         self.world.wall_s = lambda seconds: seconds  # type: ignore[attr-defined]
         self.work = self.world.services().field
         self.shelf = Shelf(KEY)
-        self.app = create_public_app(self.shelf, "", "UTC")
+        self.app = create_public_app(self.shelf, "")
         self.field = FarField(self.shelf)
         self.courier = self.courier_with(KEY)
         self.began = 0.0
@@ -168,6 +168,30 @@ def test_without_control_nothing_is_said_to_be_done() -> None:
     run_virtual(main())
 
 
+def test_a_fault_in_one_thing_leaves_the_rest_alone() -> None:
+    async def main() -> None:
+        pair = Pair()
+        faults, asked = [KeyError("since")], []
+
+        async def perform(operation: Operation) -> Any:
+            raise TypeError("no such thing")
+
+        async def documents(wanted: frozenset[str]) -> dict[str, Any]:
+            asked.append(wanted)
+            if faults:
+                raise faults.pop()
+            return {"status/now": "fine"}
+
+        pair.courier.documents, pair.courier.performs = (documents,), {"portal": perform}
+        carried = asyncio.ensure_future(pair.courier.run())
+        outcome = await pair.shelf.ask("portal.read", "token", "", {})
+        assert (outcome.error, outcome.message) == ("Retryable", "noout could not do this")
+        assert pair.shelf.document("status/now") == "fine" and not pair.courier.trouble
+        carried.cancel()
+
+    run_virtual(main())
+
+
 def test_a_public_process_started_anew_is_told_everything_again() -> None:
     async def main() -> None:
         pair = Pair()
@@ -175,7 +199,7 @@ def test_a_public_process_started_anew_is_told_everything_again() -> None:
         await pair.turn(2)
         visit = await pair.with_control(pair.field.enter(token, None))
         pair.shelf = Shelf(KEY)
-        pair.app = create_public_app(pair.shelf, "", "UTC")
+        pair.app = create_public_app(pair.shelf, "")
         old, pair.courier.channel = pair.courier.channel, pair.courier_with(KEY).channel
         await old.close()
         field = FarField(pair.shelf)

@@ -52,10 +52,12 @@ class Courier:
             while True:
                 try:
                     await self.once()
-                except NooutError as error:
+                except Exception as error:
+                    # Whatever it is, it passes or is seen; were this to end, technicians and customers would be alone.
+                    known = isinstance(error, NooutError)
                     if not self.trouble:
-                        log.warning("the public process is not reached: %s", error)
-                    self.trouble = str(error)
+                        log.warning("the public process is not told: %s", error, exc_info=not known)
+                    self.trouble = str(error) if known else "a fault in noout itself; its log says more"
                     await asyncio.sleep(again_s)
                     again_s = min(2 * again_s, AGAIN_S_MAX)
                     continue
@@ -111,6 +113,9 @@ class Courier:
         except NooutError as error:
             phrases = (error.why, error.what_to_do) if isinstance(error, Declined) else ()
             return Outcome(None, type(error).__name__, error.message, error.remedy, phrases)
+        except Exception:  # a fault of ours: it must not cost the other answers
+            log.exception("what %s asked for through the public process came to nothing", wanted.what[:40])
+            return Outcome(None, Retryable.__name__, "noout could not do this", "try again, or tell the operator")
 
 
 def _digest(document: Json) -> str:

@@ -33,12 +33,6 @@ class CephLaws(CephDataLaws):
         """What ``ceph osd ok-to-stop --format json`` prints (its exit code is 16 when ``ok_to_stop`` is false)."""
         return ceph_pgs.ok_to_stop(self._ceph(cluster), ids)
 
-    def mon_ok_to_stop(self, cluster: Cluster, names: Iterable[str]) -> bool:
-        """Would the quorum survive?"""
-        ceph = self._ceph(cluster)
-        left = set(self.ceph_quorum(cluster)) - set(names)
-        return len(left) > len(ceph.mons) // 2
-
     def mgr_available(self, cluster: Cluster) -> bool:
         ceph = self._ceph(cluster)
         mgr = ceph.mgrs.get(ceph.mgr_active)

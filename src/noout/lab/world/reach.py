@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from noout.lab.world.bmc import BmcLaws
 from noout.lab.world.kernel import LawError
-from noout.lab.world.model import Cluster, DarkSpell
+from noout.lab.world.model import Cluster
 
 
 class ReachLaws(BmcLaws):
@@ -14,8 +14,3 @@ class ReachLaws(BmcLaws):
             raise LawError(f"instant {at} has not come yet", 400)
         guest = self.guest(cluster, vmid)
         return not any(s.since <= at and (s.until is None or at < s.until) for s in guest.dark)
-
-    def dark_spells(self, cluster: Cluster, vmid: int, since: float, until: float) -> list[DarkSpell]:
-        """The spells of no answer that touch [since, until): for tests, not for the wire."""
-        guest = self.guest(cluster, vmid)
-        return [s for s in guest.dark if s.since < until and (s.until is None or s.until > since)]
