@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from noout.domain.errors import UsageError
+from noout.domain.windows import free_from, quiet_text
 from noout.settings_kinds import HttpsUrl, Url, WindowText, Zone
 from noout.settings_probes import Network
 
 Language = Literal["en", "nl", "es"]
 Channel = Literal["portal", "public", "mail", "digest", "maintnote", "calendar", "feed", "webhook", "apprise"]
 Class = Literal["planned", "changed", "done", "called-off", "repaired", "came-back", "correction", "digest"]
+_A_MONDAY = datetime(2024, 1, 1, tzinfo=UTC)  # any: a week of windows is like every other
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 _MAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 
@@ -60,6 +63,7 @@ class CustomerSettings(_Table):
     language: Language = "en"
     timezone: Zone = "UTC"
     contract_excludes: list[WindowText] = []  # times that the contract leaves out of its availability
+    quiet_hours: dict[str, list[WindowText]] = {}  # by tag, "*" for all: when their guests are not moved
     notice_h: float = Field(default=0, ge=0)
     emergency_notice_h: float = Field(default=0, ge=0)
 
@@ -104,11 +108,19 @@ class TellSettings(_Table):
     apprise_file: Path | None = None  # URLs for apprise, one a line
 
 
+def _check_quiet_hours(where: str, customer: CustomerSettings) -> None:
+    every = [quiet_text(window, customer.timezone) for windows in customer.quiet_hours.values() for window in windows]
+    if every and free_from(_A_MONDAY, every) is None:
+        raise UsageError(f"{where} leave no hour of the week to move anything", remedy="leave some hours out")
+
+
 def check_tell(tell: TellSettings, customers: Mapping[str, CustomerSettings], path: Path, *, literal: bool) -> None:
     """UsageError names the first wrong key."""
     for key in customers:
         if not _KEY.fullmatch(key):
             raise UsageError(f"{path}: key customers.{key} is no file name", remedy="use letters, digits, - and _")
+    for key, customer in customers.items():
+        _check_quiet_hours(f"{path}: key customers.{key}.quiet_hours", customer)
     for key, hook in tell.webhooks.items():
         where = f"{path}: key tell.webhooks.{key}"
         if key not in customers:

@@ -21,6 +21,7 @@ from noout.domain.maintenance import Json, Maintenance, Mode, Observation, Plan
 from noout.domain.workorder import Location, WorkOrder
 from noout.lab.scenarios import build
 from noout.plan.plan import make_plan
+from noout.plan.policy import Policy
 from noout.ports import Engine, Journal
 from noout.run.context import Answer, Context
 from noout.run.record import Known
@@ -54,6 +55,7 @@ class Sim:
     journal: Journal
     wrap: Callable[[Site], Site] = lambda site: site
     silent: set[GuestId] = field(default_factory=set)
+    policy: Policy = field(default_factory=Policy)
     engine: MemoryEngine | None = None
 
     def __post_init__(self) -> None:
@@ -69,7 +71,7 @@ class Sim:
     async def open(self, mode: Mode = Mode.AUTO) -> None:
         """As the application opens one: planned and approved by the operator who asks for it."""
         cluster, ceph = await self.lab.hypervisor.observe(), await self.lab.ceph.observe()
-        plan = make_plan(cluster, ceph, NODE, now=self.lab.clock.now())
+        plan = make_plan(cluster, ceph, NODE, now=self.lab.clock.now(), policy=self.policy)
         assert plan.feasible, plan.blockers
         opening: list[tuple[Kind, Mapping[str, Json]]] = [
             (Kind.OPENED, {"node": str(NODE), "reason": FAULT.summary, "mode": mode.value, "fault": encode(FAULT)}),
@@ -100,7 +102,7 @@ class Sim:
         async def plan(
             cluster: ClusterState, ceph: CephState | None, node: NodeId, now: datetime, old: Plan | None, avoid: Avoid
         ) -> Plan:
-            return make_plan(cluster, ceph, node, now=now, parent=old, avoid=avoid)
+            return make_plan(cluster, ceph, node, now=now, policy=self.policy, parent=old, avoid=avoid)
 
         async def accept(m: Maintenance, seen: Observation) -> Answer:
             return await self._accept(m)

@@ -119,13 +119,14 @@ class Installation:
         return self.bmcs[node]
 
     def policy_for(self, cluster: str) -> Policy:
-        """The policy, with what the configuration says of this cluster's network of migrations."""
+        """The policy, with the customers and what the configuration says of this cluster's network of migrations."""
         known = self.settings.clusters.get(cluster)
         if known is None:
-            return self.policy
+            return replace(self.policy, customers=self.customers)
         network = known.network
         rate = network.nic_gbit * GBIT_BYTES_S
-        return replace(self.policy, nic_bytes_s=rate, encrypted=network.encrypted, shared=network.shared)
+        policy = replace(self.policy, customers=self.customers)
+        return replace(policy, nic_bytes_s=rate, encrypted=network.encrypted, shared=network.shared)
 
     def crush_host(self, node: NodeId) -> str | None:
         """The CRUSH host of a node: its own name unless the configuration says otherwise; None without Ceph."""

@@ -3,7 +3,7 @@ wrong. Each is drafted once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -12,15 +12,16 @@ from noout.app.maintain import Maintenances
 from noout.app.outbox import Kept, Outbox, notice_of
 from noout.app.reports import report_for
 from noout.app.telling import experiences_of, policy_of
-from noout.domain.cluster import Guest
+from noout.domain.cluster import Guest, GuestId
 from noout.domain.customers import Customer, owner
 from noout.domain.errors import Refused
 from noout.domain.hardware import Urgency
 from noout.domain.impact import Experience
 from noout.domain.journal import Event, Kind
-from noout.domain.maintenance import Maintenance, Phase
+from noout.domain.maintenance import Maintenance, MoveKind, Phase
 from noout.domain.notices import AFTER, BEFORE, Class, Concerned, Notice, State
 from noout.run.touched import guests_of
+from noout.steps.quiet import may_move_from
 from noout.tell import notice as words
 from noout.tell.report import Report
 
@@ -82,7 +83,7 @@ class Drafting:
         services = words.concerned(m.plan, own)
         if not services:
             return None
-        since, until = times(self.found, m)
+        since, until = times(self.found, m, {guest.id for guest in own})
         last = next((each for each in reversed(before) if each.notice.kind in BEFORE), None)
         if last is not None and last.standing.state is State.WITHDRAWN:
             return None  # somebody decided that it is not said
@@ -243,14 +244,19 @@ def reference(events: Sequence[Event]) -> str:
     return events[0].digest[:12] if events else ""
 
 
-def times(found: Installation, m: Maintenance) -> tuple[datetime, datetime]:
-    """When it begins, as far as is known, and when it should be over: the plan's two ways and a technician's visit."""
+def times(found: Installation, m: Maintenance, own: Collection[GuestId]) -> tuple[datetime, datetime]:
+    """When it begins for these guests, as far as is known, and when it should be over: the plan's two ways and a
+    technician's visit, once the last guest has left. Quiet hours are counted."""
     begins = min((move.started for move in m.moved), default=None)
     if begins is None:
         waits = m.waiting_until if m.waiting_code == "window" else None
         begins = max(m.opened_at, waits) if waits is not None else m.opened_at
+    moves = [each for each in (m.plan.moves if m.plan is not None else ()) if each.kind is not MoveKind.SHUTDOWN]
+    may = {move.guest: may_move_from(move, m, begins) for move in moves}
+    away = max(may.values(), default=begins)
     way_s = m.plan.estimate_s[1] if m.plan is not None else 0.0
-    return begins, begins + timedelta(seconds=2 * way_s, hours=found.settings.tell.work_h)
+    since = min((may[guest] for guest in own if guest in may), default=away)
+    return since, away + timedelta(seconds=2 * way_s, hours=found.settings.tell.work_h)
 
 
 def lateness(m: Maintenance, customer: Customer, since: datetime, now: datetime) -> str:

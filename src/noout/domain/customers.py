@@ -8,7 +8,9 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from noout.domain.cluster import Guest, GuestId
-from noout.domain.windows import Window
+from noout.domain.windows import Window, quiet_text
+
+ALL = "*"  # in place of a tag: every guest of the customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Customer:
     guests: frozenset[GuestId] = frozenset()  # one by one, as a list says
     notice_h: float = 0.0  # how long before planned work the contract wants it said
     emergency_notice_h: float = 0.0  # the same of work that cannot wait
+    quiet_hours: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (tag, windows): their guests so tagged; "*": all
 
     def owns(self, guest: Guest) -> bool:
         return (
@@ -39,6 +42,20 @@ def owner(customers: Iterable[Customer], guest: Guest) -> Customer | None:
     """The one customer whose guest this is; None when nobody's, or when two would claim it (never guessed)."""
     claims = [customer for customer in customers if customer.owns(guest)]
     return claims[0] if len(claims) == 1 else None
+
+
+def quiet_hours(customers: Iterable[Customer], guest: Guest) -> tuple[str, ...]:
+    """The hours in which this guest is not to be moved, as ``windows.quiet_text``; of two customers that claim it,
+    both count."""
+    found = [
+        quiet_text(window, customer.timezone)
+        for customer in customers
+        if customer.owns(guest)
+        for tag, windows in customer.quiet_hours
+        if tag == ALL or tag in guest.tags
+        for window in windows
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)

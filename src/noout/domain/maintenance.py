@@ -56,6 +56,7 @@ class Move:
     alone: bool = False  # nothing else is moved while it is: it rewrites its memory fast, or HA sends it past the limit
     throttled: bool = False  # QEMU is expected to slow it down until the copy catches up
     starts_s: float = 0.0  # expected start, counted from the first move's
+    quiet: tuple[str, ...] = ()  # "Mon-Fri 08:00-18:00 Europe/Amsterdam": when its customer wants it left alone
     mirrors: tuple[str, ...] = ()  # "pve3:local-lvm": storages its disks are copied from and to, one guest at a time
 
 

@@ -1,4 +1,4 @@
-"""When a maintenance may begin: "Mon-Fri 08:00-17:00", in the cluster's own time."""
+"""When a maintenance may begin: "Mon-Fri 08:00-17:00", in the cluster's own time; and when a guest is not moved."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+LOOK_AHEAD = timedelta(days=15)  # a week repeats itself; two, as a summer time may begin in one
 _FORM = re.compile(r"^(\S+) (\d\d):(\d\d)-(\d\d):(\d\d)$")
 
 
@@ -119,3 +121,25 @@ def openings(
                     found.append((max(opens, since), min(closes, until)))
         day += timedelta(days=1)
     return tuple(sorted(found))
+
+
+def quiet_text(window: str, timezone: str) -> str:
+    """A quiet hour as plans carry it: "Mon-Fri 08:00-18:00 Europe/Amsterdam"."""
+    return f"{window} {timezone}"
+
+
+def free_from(at: datetime, quiet: Sequence[str], need_s: float = 1.0) -> datetime | None:
+    """The first moment from ``at`` on (UTC) from which ``need_s`` seconds lie outside all of ``quiet`` (texts as
+    ``quiet_text`` makes them); None where no such time comes within two weeks."""
+    until = at + LOOK_AHEAD
+    busy: list[tuple[datetime, datetime]] = []
+    for text in quiet:
+        window, _, zone = text.rpartition(" ")
+        busy += openings(at, until, (parse_window(window),), ZoneInfo(zone))
+    need = timedelta(seconds=max(need_s, 1.0))
+    found = at
+    for begins, ends in sorted(busy):
+        if begins >= found + need:
+            break
+        found = max(found, ends)
+    return found if found < until else None

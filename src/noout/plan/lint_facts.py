@@ -17,6 +17,7 @@ def misstated(plan: Plan, state: ClusterState, policy: Policy) -> Iterator[str]:
     for move in (*plan.moves, *plan.returns):
         if (guest := guests.get(move.guest)) is not None:
             yield from _of_the_guest(move, guest)
+            yield from _of_its_customer(move, guest, policy)
     yield from _same_both_ways(plan.moves, plan.returns, guests)
     for who in sorted(set(plan.consents) - policy.consents):
         yield f"the plan has it that the owner of {who} agreed, and nobody said so"
@@ -35,6 +36,14 @@ def _of_the_guest(move: Move, guest: Guest) -> Iterator[str]:
         yield f"{move.guest} has no local disks, and the plan puts them on {move.target_storage}"
     if move.with_conntrack and (move.kind is not MoveKind.LIVE or guest.ha is not None):
         yield f"{move.guest}: its connections are to be taken along, which only a live move outside HA can"
+
+
+def _of_its_customer(move: Move, guest: Guest, policy: Policy) -> Iterator[str]:
+    for customer in policy.customers:
+        for tag, windows in customer.quiet_hours if customer.owns(guest) else ():
+            for window in windows if tag in ("*", *guest.tags) else ():
+                if f"{window} {customer.timezone}" not in move.quiet:
+                    yield f"{move.guest} is to be left alone {window} ({customer.key}), and the plan does not know"
 
 
 def _same_both_ways(out: Sequence[Move], back: Sequence[Move], guests: Mapping[GuestId, Guest]) -> Iterator[str]:

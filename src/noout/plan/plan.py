@@ -12,9 +12,10 @@ from types import MappingProxyType
 
 from noout.domain.ceph import CephState
 from noout.domain.cluster import ClusterState, Guest, GuestId, NodeId
+from noout.domain.customers import quiet_hours
 from noout.domain.maintenance import Move, MoveKind, Plan
 from noout.domain.reasons import Blocker, Caution
-from noout.plan import network, own
+from noout.plan import network, own, quiet
 from noout.plan.capacity import CrushHost, limits_bytes, own_name
 from noout.plan.choice import Choice, choose_targets
 from noout.plan.forecast import forecast, mirrored
@@ -99,6 +100,7 @@ def make_plan(
     blockers = [*unknown, *_in_the_way(reasons, outs), *(shortage.blocker(unit) for unit in stuck)]
     cautions = [*_known(reasons, outs), *_cautions(task, moves), *unwanted(home.stays), *tight(carried, node, policy)]
     cautions += [no_spare(choice, node, state.name)] if survives is False else []
+    cautions += quiet.cautions(moves, now)
     cautions += _on_the_network(network.caution(asked, state, ceph), moves)
     bound, estimate = bound_and_estimate(moves, node, task.guests, policy)
     plan = Plan(
@@ -246,6 +248,7 @@ def _move(task: _Task, unit: Unit, guest: Guest, target: NodeId) -> Move:
         mirrors=mirrored(guest, target, unit.allowed[target]),
         why=f"{title(guest)} {out.why}",
         ejects=out.ejects,
+        quiet=quiet_hours(task.policy.customers, guest),
         with_conntrack=kind is MoveKind.LIVE and guest.ha is None and guest.firewalled and _knows_conntrack(task.state),
     )
 
@@ -274,7 +277,7 @@ def _shutdowns(task: _Task, outs: Sequence[WayOut], stopped: Sequence[Unit]) -> 
     why = {out.guest.id: f"{title(out.guest)} {out.why}" for out in outs if out.kind is MoveKind.SHUTDOWN}
     for guest in (guest for unit in stopped for guest in unit.guests):
         why[guest.id] = f"{title(guest)} finds no room elsewhere: shut down by consent, stays here"
-    guests = [task.guests[each] for each in why]
+    guests, policy = [task.guests[each] for each in why], task.policy
     return [
         Move(
             guest=guest.id,
@@ -284,9 +287,10 @@ def _shutdowns(task: _Task, outs: Sequence[WayOut], stopped: Sequence[Unit]) -> 
             target=None,
             ram_bytes=guest.ram_bytes,
             ha=guest.ha is not None,
-            expected_s=forecast(guest, MoveKind.SHUTDOWN, task.policy).expected_s,
-            expected_blackout_ms=forecast(guest, MoveKind.SHUTDOWN, task.policy).blackout_ms,
+            expected_s=forecast(guest, MoveKind.SHUTDOWN, policy).expected_s,
+            expected_blackout_ms=forecast(guest, MoveKind.SHUTDOWN, policy).blackout_ms,
             why=why[guest.id],
+            quiet=quiet_hours(policy.customers, guest),
         )
         for guest in sorted(guests, key=lambda g: g.id)
     ]

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from noout.domain.cluster import Guest, GuestId
+from noout.domain.customers import Customer
 from noout.domain.errors import UsageError
 from noout.plan.groups import Part
 from noout.plan.release import CLEANUP_S
@@ -48,6 +49,7 @@ class Policy:
     lock_wait_s: float = 3600.0  # how long a guest's passing lock (a backup) is waited for
     consents: frozenset[GuestId] = field(default_factory=frozenset)
     noout_guests: frozenset[GuestId] = field(default_factory=frozenset)  # what noout and its database run in
+    customers: tuple[Customer, ...] = ()  # whose quiet hours count
     parts: tuple[Part, ...] = ()  # that several nodes share: a chassis, a PDU, a switch
     machine_uuid: str = ""  # of the machine that noout runs on; "" where it is not known
     setup_s: float = 5.0  # measured: about 5 s before the first page is sent

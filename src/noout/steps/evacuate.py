@@ -7,12 +7,13 @@ else moved, makes a new plan. A move that fails three times is planned anew once
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from noout.domain.cluster import Guest, GuestId, GuestStatus
 from noout.domain.maintenance import Action, Maintenance, Move, MoveKind, Observation, Plan
 from noout.domain.reasons import Blocker
 from noout.plan.release import Flight, startable
-from noout.steps import actions, backoff, canary, checks, cordon, locks, media
+from noout.steps import actions, backoff, canary, checks, cordon, locks, media, quiet
 from noout.steps.avoid import NO_NEW_PLAN, given_up, nodes_to_avoid, with_target
 from noout.steps.bring_back import start_again
 from noout.steps.effects import Reconciler
@@ -117,6 +118,7 @@ class _Sorted:
     stuck: list[Blocker] = field(default_factory=list)
     locked: dict[GuestId, str] = field(default_factory=dict)  # due, and locked
     waits: list[str] = field(default_factory=list)  # for a lock that is not waited for too long yet
+    quiet: dict[Move, datetime] = field(default_factory=dict)  # left alone until then, by their customers' wish
     soonest_s: float | None = None  # until a failed one may be tried again
 
 
@@ -148,6 +150,8 @@ def next_moves(step: str, todo: list[Move], m: Maintenance, seen: Observation, r
         return Blocked(tuple(found.stuck))
     if found.waits:
         return Hold("lock", found.waits[0], POLL_S, locks.limit(found.locked, m, rules))
+    if found.quiet:
+        return quiet.hold(found.quiet, seen.at)
     return Hold("each-other", "guests wait for each other", POLL_S)
 
 
@@ -167,6 +171,8 @@ def _sort(step: str, todo: list[Move], m: Maintenance, seen: Observation, rules:
             found.soonest_s = wait_s if found.soonest_s is None else min(found.soonest_s, wait_s)
         elif any(each in unfinished for each in move.after):
             continue
+        elif (free := quiet.may_move_from(move, m, seen.at)) > seen.at:
+            found.quiet[move] = free
         elif (lock := locks.lock_of(guest, seen)) is not None:
             found.locked[guest.id] = lock
             if (blocker := locks.too_long(guest, lock, m, seen, rules)) is not None:

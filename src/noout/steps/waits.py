@@ -39,6 +39,9 @@ WAITS: Mapping[str, Kind] = {
     "step-back": Kind("call the technician (noout workorder {id} --link)", decides="technician", needs="technician"),
     # --- for time
     "window": Kind("wait, or noout abort {id}", limit_s=400 * 86400.0),  # its own: when the window opens
+    "quiet-hours": Kind(
+        "wait for their end; or move them by hand when their customer agrees; or noout abort {id}", limit_s=16 * 86400.0
+    ),
     "world": Kind("see what does not answer (noout check {node}); the run goes on by itself", limit_s=600.0),
     "slow-ceph": Kind("see `ceph health detail`; the run goes on by itself", limit_s=7200.0),
     "lock": Kind("see who holds it (noout status {id}); the run goes on by itself", limit_s=7 * 86400.0),

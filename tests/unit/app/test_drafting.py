@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from noout.domain.errors import Refused, UsageError
 from noout.domain.journal import Kind, chain_error
 from noout.domain.notices import Class, Impact, State, stream_of
 from tests.support.telling import CUSTOMERS, MID, House, plan
-from tests.unit.tell.cast import at
+from tests.unit.tell.cast import GUESTS, at
 
 ANNA = "operator:anna"
 
@@ -44,6 +45,20 @@ async def test_what_is_expected_is_told_of_each_service_and_never_as_no_impact()
     told = " ".join(line.text for line in text.lines)
     assert "wiki restarts twice, as agreed" in told and "not a promise" in told and "one copy less" in told
     assert "pve" not in f"{text.subject}{text.lede}{told}"
+
+
+async def test_quiet_hours_are_in_the_times_that_are_announced() -> None:
+    house = House.make()
+    quiet = ("Mon-Sun 00:00-22:00 Europe/Madrid",)  # winter: 21:00 UTC
+    ordered = plan()
+    of_libreria = {each.id for each in GUESTS if "sol" in each.tags}
+    moves = tuple(replace(each, quiet=quiet) if each.guest in of_libreria else each for each in ordered.moves)
+    await house.open()
+    await house.write(at(8, 55), Kind.PLANNED, {"plan": encode(replace(ordered, moves=moves))})
+    made = {each.customer: each for each in await Drafting(house.found).look()}
+    assert made["libreria"].since.hour == 21 and made["libreria"].since.date() == at(8, 55).date()
+    assert made["boekhuis"].since == at(8, 55)
+    assert {each.until for each in made.values()} == {made["libreria"].since + timedelta(hours=2, seconds=1200)}
 
 
 async def test_a_change_withdraws_a_draft_and_is_told_as_a_change_only_of_what_was_released() -> None:

@@ -89,3 +89,13 @@ async def test_contacts_are_kept_changed_and_forgotten() -> None:
 def test_a_guest_of_the_list_is_its_customers_alone() -> None:
     listed = Customer("l", "L", guests=frozenset({GuestId("ams1", 101)}))
     assert owner([*CUSTOMERS, listed], GUESTS[0]) is None
+
+
+def test_quiet_hours_are_read_by_tag_and_must_leave_some_hour(tmp_path: Path) -> None:
+    known = customers(tmp_path, "", quiet_hours={"db": ["Mon-Fri 08:00-18:00"], "*": ["Sun 10:00-12:00"]})
+    assert known[0].quiet_hours == (("db", ("Mon-Fri 08:00-18:00",)), ("*", ("Sun 10:00-12:00",)))
+    with pytest.raises(UsageError, match=r"key customers\.boekhuis\.quiet_hours leave no hour") as refused:
+        customers(tmp_path, "", quiet_hours={"*": ["Mon-Fri 00:00-24:00"], "db": ["Sat,Sun 00:00-24:00"]})
+    assert "leave some hours out" in refused.value.remedy
+    with pytest.raises(UsageError, match=r"customers\.boekhuis\.quiet_hours\.db.*is not like"):
+        customers(tmp_path, "", quiet_hours={"db": ["daytime"]})
