@@ -96,6 +96,7 @@ class CustomerWebhook(_Table):
 
 class TellSettings(_Table):
     channels: list[Channel] = ["portal", "digest"]
+    reports: bool = True  # the portal offers them: as a page, in print, as data, and with what proves them
     automatic: list[Class] = []  # sent without anybody's release
     guests_file: Path | None = None  # "CLUSTER/VMID,CUSTOMER" a line
     account_manager: Mail = ""  # who gets the texts about interruptions

@@ -203,7 +203,9 @@ class Place:
 
     async def make(self) -> Place:
         lab = lab_site()
-        self.found, self.store = installation(lab, settings_of(lab))
+        settings = settings_of(lab)
+        tell = settings.tell.model_copy(update={"channels": ["portal", "calendar", "feed"]})
+        self.found, self.store = installation(lab, settings.model_copy(update={"tell": tell}))
         watcher = watcher_of(self.found)
         self.mid = await Desk(self.found, watcher).begin(
             lab.node("pve3"), reason="whirring", mode=Mode.STEP, actor="operator:x", approves=False
@@ -212,7 +214,7 @@ class Place:
         order = make_work_order(m, Location("R2", "B07", "U14", "CZ2D5007K41"), "WO-1")
         await self.store.append(self.mid, m.seq, Kind.WORK_ORDER, {"work_order": encode(order)})
         names = {f"{role}-{cluster}": (role, cluster) for role in Role for cluster in (HERE, ELSEWHERE)}
-        settings = AccessSettings.model_validate({
+        access = AccessSettings.model_validate({
             "users": {name: {"hash": HASH} for name in names} | {"admin": {"hash": HASH}},
             "grants": [
                 {"who": name, "role": role.value, "clusters": [cluster]} for name, (role, cluster) in names.items()
@@ -220,7 +222,7 @@ class Place:
         })  # fmt: skip
         hashes = dict.fromkeys([*names, "admin"], HASH)
         passwords = cast(Passwords, Passwordless())
-        self.access = Access(settings, self.store, self.found.sittings, self.found.clock, passwords, {})
+        self.access = Access(access, self.store, self.found.sittings, self.found.clock, passwords, {})
         self.tokens = Tokens(self.store, self.found.clock)
         self.work = Maintenances(self.found).field_work()
         services = WebServices(

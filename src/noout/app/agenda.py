@@ -10,6 +10,7 @@ from noout.domain.notices import Class, Line, Notice, Text
 from noout.tell.portal import Portal, Public, Status
 from noout.tell.say import Say
 
+SUBSCRIPTIONS = {"calendar.ics": "calendar", "feed.atom": "feed"}  # the way that each comes by
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)  # what a feed without entries was updated at
 
 

@@ -109,7 +109,7 @@ class Outbox:
         pairs += [(language, customer.timezone) for language in ("en", "nl", "es")]  # the portal's own
         base = tell.portal_url or serve.base_url
         url = f"{base.rstrip('/')}/portal" if base and "portal" in tell.channels else ""
-        return [Reader(*pair, serve.provider, tell.phone, url) for pair in dict.fromkeys(pairs)]
+        return [Reader(*pair, serve.provider, tell.phone, url, tell.reports) for pair in dict.fromkeys(pairs)]
 
     # --- writing -------------------------------------------------------------------------------------------------
 

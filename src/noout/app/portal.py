@@ -56,7 +56,11 @@ class Portals:
 
     @property
     def on(self) -> frozenset[str]:
-        return frozenset(self.found.settings.tell.channels)
+        """The ways that are on, as the documents name them."""
+        tell = self.found.settings.tell
+        mails = {"mail"} if {"mail", "digest"} & set(tell.channels) and tell.mail is not None else set()
+        reports = {"reports"} if tell.reports and "portal" in tell.channels else set()
+        return frozenset({*tell.channels} - {"mail"} | mails | reports)
 
     def now(self) -> datetime:
         return self.found.clock.now()
@@ -110,7 +114,7 @@ class Portals:
         heads = await self.found.journal.heads([stream_of(each.key) for each in self.found.customers])
         seen = tuple(sorted((stream, head.events) for stream, head in heads.items()))
         day = self.now().date()
-        if "portal" in self.on:
+        if self.on & {"portal", "calendar", "feed"}:
             if only in (None, "doors"):
                 found["doors"] = await self._kept("doors", seen, self._doors)
             for customer in self.found.customers:
@@ -144,7 +148,7 @@ class Portals:
         told = [_told(each, customer) for each in kept]
         provider = self.found.settings.serve.provider
         made = make_portal(
-            customer.key, customer.name, customer.language, customer.timezone, provider, told, self.now()
+            customer.key, customer.name, customer.language, customer.timezone, provider, told, self.now(), self.on
         )  # fmt: skip
         return encode(made)
 
@@ -161,7 +165,7 @@ class Portals:
                 works.append(_public(m, kept, await self.found.journal.read(mid)))
         clusters = self.found.settings.clusters.values()
         zone = next((each.timezone for each in clusters), "UTC")
-        return encode(make_status(self.found.settings.serve.provider, zone, works, self.now()))
+        return encode(make_status(self.found.settings.serve.provider, zone, works, self.now(), self.on))
 
     async def bundle(self, token: str, notice: str) -> dict[str, Any]:
         """A report with what proves it: the report in each language, and the chain of what this customer was told.
@@ -171,7 +175,7 @@ class Portals:
         door = await self.door(token)
         kept = await self.outbox.published(door.customer) if door is not None else []
         one = next((each for each in kept if each.notice.id == notice and each.reports), None)
-        if door is None or door.purpose is not Purpose.PORTAL or one is None:
+        if "reports" not in self.on or door is None or door.purpose is not Purpose.PORTAL or one is None:
             raise UsageError("there is no such report", remedy="")
         events = await self.found.journal.read(stream_of(door.customer))
         return bundle_of(one, events)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from noout.app.agenda import SUBSCRIPTIONS
 from noout.app.contacts import Contacts
 from noout.app.mapping import Mapped, mapped
 from noout.app.portal import Portals
@@ -13,6 +14,7 @@ from noout.app.privileges import LOOK, require
 from noout.cli.options import ConfigOption, JsonOption, opened, operator, out, print_json, print_plain, wait
 from noout.codec import encode
 from noout.domain.customers import Contact, Customer, Wants
+from noout.domain.errors import Refused
 from noout.domain.notices import Purpose
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
@@ -123,9 +125,12 @@ def link(
         async with opened(config) as found:
             tell, serve = found.settings.tell, found.settings.serve
             base = (tell.portal_url or serve.base_url or f"http://{serve.listen}").rstrip("/")
-            token = await Portals(found).make_link(customer, purpose, operator(), days)
-            address = f"{base}/p/{token}"
-            return [address] if purpose is Purpose.PORTAL else [f"{address}/calendar.ics", f"{address}/feed.atom"]
+            names = [name for name, way in SUBSCRIPTIONS.items() if way in tell.channels]
+            if not (names if purpose is Purpose.FEED else "portal" in tell.channels):
+                wanted = "calendar or feed" if purpose is Purpose.FEED else "portal"
+                raise Refused("such a link would open nothing: it is off", remedy=f"add {wanted} to tell.channels")
+            address = f"{base}/p/{await Portals(found).make_link(customer, purpose, operator(), days)}"
+            return [address] if purpose is Purpose.PORTAL else [f"{address}/{name}" for name in names]
 
     print_plain(wait(work()))
 

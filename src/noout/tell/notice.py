@@ -34,6 +34,7 @@ class Reader:
     provider: str
     phone: str = ""
     url: str = ""
+    reports: bool = True  # are found there
 
     @property
     def say(self) -> Say:
@@ -159,8 +160,9 @@ def _gap(gap: Interruption, say: Say) -> str:
 
 def _closing(reader: Reader, *, report: bool = False) -> tuple[str, ...]:
     say = reader.say
+    link = "notice.link.report" if report and reader.reports else "notice.link"
     return (
-        *([say("notice.link.report" if report else "notice.link", url=reader.url)] if reader.url else []),
+        *([say(link, url=reader.url)] if reader.url else []),
         *([say("notice.phone", phone=reader.phone)] if reader.phone else []),
         *([say("notice.noticed")] if report else []),
         reader.provider,

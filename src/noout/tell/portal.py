@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -16,6 +16,7 @@ from noout.tell.subject import PROMISED_S
 DAYS = 90
 VERSION = 1
 LANGUAGES = ("en", "nl", "es")
+WAYS = ("portal", "reports", "mail", "calendar", "feed")  # what a customer's document may serve or speak of
 
 
 class Day(StrEnum):
@@ -77,12 +78,22 @@ class Portal:
     services: tuple[ServiceDays, ...]
     works: tuple[Work, ...]  # what comes first, then the newest first
     messages: tuple[Notice, ...]  # released and standing, for calendars and feeds
+    ways: tuple[str, ...]  # that are on, of ``WAYS``
 
 
 def make_portal(
-    customer: str, name: str, language: str, timezone: str, provider: str, told: Sequence[Told], now: datetime
+    customer: str,
+    name: str,
+    language: str,
+    timezone: str,
+    provider: str,
+    told: Sequence[Told],
+    now: datetime,
+    ways: Collection[str] = WAYS,
 ) -> Portal:
-    """``told``: this customer's released messages that stand, in the order they were released."""
+    """``told``: this customer's released messages that stand, in the order they were released. ``ways``: that are on;
+    where reports are not, none is offered."""
+    shown = "reports" in ways
     say = Say(language, timezone)
     today = say.local(now).date()
     return Portal(
@@ -94,17 +105,18 @@ def make_portal(
         provider,
         today.isoformat(),
         _days(told, say, today),
-        _works(told),
-        tuple(_for_customer(each.notice) for each in told),
+        tuple(each if shown else replace(each, report="") for each in _works(told)),
+        tuple(_for_customer(each.notice, shown) for each in told),
+        tuple(each for each in WAYS if each in ways),
     )
 
 
-def _for_customer(notice: Notice) -> Notice:
+def _for_customer(notice: Notice, reports: bool) -> Notice:
     """Without what is the provider's alone: the maintenance's own name holds a node's."""
     return Notice(
         notice.id, notice.customer, notice.kind, notice.reference, notice.reference, notice.number, notice.made_at,
         notice.since, notice.until, notice.services, notice.texts, notice.round, notice.supersedes, "",
-        notice.has_report,
+        notice.has_report and reports,
     )  # fmt: skip
 
 
@@ -195,9 +207,12 @@ class Status:
     today: str
     days: str
     works: tuple[Public, ...]
+    ways: tuple[str, ...]  # calendar and feed, where they are on
 
 
-def make_status(provider: str, timezone: str, works: Iterable[Public], now: datetime) -> Status:
+def make_status(
+    provider: str, timezone: str, works: Iterable[Public], now: datetime, ways: Collection[str] = WAYS
+) -> Status:
     say = Say("en", timezone)
     today = say.local(now).date()
     first = today - timedelta(days=DAYS - 1)
@@ -209,8 +224,9 @@ def make_status(provider: str, timezone: str, works: Iterable[Public], now: date
             days[day] = "x" if each.interrupted or days[day] == "x" else "m"
     coming = [each for each in reversed(shown) if each.planned]
     return Status(
-        VERSION, provider, timezone, today.isoformat(), "".join(days), (*coming, *(s for s in shown if not s.planned))
-    )
+        VERSION, provider, timezone, today.isoformat(), "".join(days), (*coming, *(s for s in shown if not s.planned)),
+        tuple(each for each in ("calendar", "feed") if each in ways),
+    )  # fmt: skip
 
 
 def counted(days: str) -> Mapping[Day, int]:

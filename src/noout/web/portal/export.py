@@ -29,8 +29,10 @@ async def export_status(portals: Portals, folder: Path) -> list[Path]:
     for language in LANGUAGES:
         say = Say(language, status.timezone)
         made[f"status.{language}.html"] = status_page(status, say, portals.now(), exported=True).encode()
-        made[f"calendar.{language}.ics"] = agenda.public_calendar(status, PROVIDER, say)
-        made[f"feed.{language}.atom"] = agenda.public_feed(status, "", say)
+        if "calendar" in status.ways:
+            made[f"calendar.{language}.ics"] = agenda.public_calendar(status, PROVIDER, say)
+        if "feed" in status.ways:
+            made[f"feed.{language}.atom"] = agenda.public_feed(status, "", say)
     made["index.html"] = made[f"status.{LANGUAGES[0]}.html"]
     try:
         return await asyncio.to_thread(_write, folder, made)

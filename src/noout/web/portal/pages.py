@@ -67,13 +67,15 @@ class PortalPages:
         """The provider as a domain, for calendars."""
         return urlsplit(self.base(request)).hostname or "noout.invalid"
 
-    async def portal(self, token: str, *purposes: Purpose) -> Portal:
-        """Raises _Closed for a link that does not open it: expired, revoked, unknown or for something else."""
+    async def portal(self, token: str, *purposes: Purpose, way: str = "portal") -> Portal:
+        """Raises _Closed for a link that does not open it: expired, revoked, unknown or for something else; and where
+        this way is off."""
         door = await self.portals.door(token) if token else None
         found = await self.portals.document(f"portal/{door.customer}") if door and door.purpose in purposes else None
-        if found is None:
+        portal = decode(Portal, found, what="portal") if found is not None else None
+        if portal is None or way not in portal.ways:
             raise _Closed
-        return decode(Portal, found, what="portal")
+        return portal
 
     def say(self, request: Request, portal: Portal | None) -> Say:
         accepted = request.headers.get("accept-language", "")
@@ -120,9 +122,9 @@ def _add_doors(routes: APIRouter, pages: PortalPages) -> None:
 
 
 def _add_pages(routes: APIRouter, pages: PortalPages) -> None:
-    async def shown(request: Request, template: str, **more: object) -> Response:
+    async def shown(request: Request, template: str, way: str = "portal", **more: object) -> Response:
         try:
-            portal = await pages.portal(pages.token(request), Purpose.PORTAL)
+            portal = await pages.portal(pages.token(request), Purpose.PORTAL, way=way)
         except _Closed:
             return pages.closed(request)
         say = pages.say(request, portal)
@@ -140,7 +142,7 @@ def _add_pages(routes: APIRouter, pages: PortalPages) -> None:
 
     @routes.get("/portal/verify")
     async def verify(request: Request) -> Response:
-        return await shown(request, "verify.html")
+        return await shown(request, "verify.html", "reports")
 
     @routes.get("/portal/message/{notice}")
     async def message(notice: str, request: Request) -> Response:
@@ -190,16 +192,14 @@ def _add_subscriptions(routes: APIRouter, pages: PortalPages) -> None:
     @routes.get("/p/{token}/{name}")
     async def subscribed(token: str, name: str, request: Request) -> Response:
         try:
-            portal = await pages.portal(token, Purpose.FEED, Purpose.PORTAL)
+            portal = await pages.portal(token, Purpose.FEED, Purpose.PORTAL, way=agenda.SUBSCRIPTIONS.get(name, ""))
         except _Closed:
             return pages.closed(request)
         say = pages.say(request, portal)
         if name == "calendar.ics":
             return Response(agenda.calendar(portal, pages.provider(request), say.language), media_type="text/calendar")
-        if name == "feed.atom":
-            made = agenda.feed(portal, f"{pages.base(request)}/portal", say.language)
-            return Response(made, media_type="application/atom+xml")
-        return pages.closed(request)
+        made = agenda.feed(portal, f"{pages.base(request)}/portal", say.language)
+        return Response(made, media_type="application/atom+xml")
 
 
 def status_pages(pages: PortalPages) -> APIRouter:
@@ -221,7 +221,7 @@ def status_pages(pages: PortalPages) -> APIRouter:
     @routes.get("/status/{name}")
     async def subscribed(name: str, request: Request) -> Response:
         found = await known()
-        if found is None or name not in ("calendar.ics", "feed.atom"):
+        if found is None or agenda.SUBSCRIPTIONS.get(name) not in found.ways:
             return pages.closed(request)
         say = Say(pages.say(request, None).language, found.timezone)
         if name == "calendar.ics":
