@@ -66,6 +66,7 @@ class CustomerSettings(_Table):
     quiet_hours: dict[str, list[WindowText]] = {}  # by tag, "*" for all: when their guests are not moved
     notice_h: float = Field(default=0, ge=0)
     emergency_notice_h: float = Field(default=0, ge=0)
+    acknowledge_h: float = Field(default=0, ge=0, le=24 * 14)  # > 0: work waits until they have acknowledged its notice
 
 
 class AssumptionSettings(_Table):
@@ -122,6 +123,9 @@ def check_tell(tell: TellSettings, customers: Mapping[str, CustomerSettings], pa
             raise UsageError(f"{path}: key customers.{key} is no file name", remedy="use letters, digits, - and _")
     for key, customer in customers.items():
         _check_quiet_hours(f"{path}: key customers.{key}.quiet_hours", customer)
+        if customer.acknowledge_h and "portal" not in tell.channels:
+            said = f"{path}: key customers.{key}.acknowledge_h: the portal, where they would acknowledge, is off"
+            raise UsageError(said, remedy="add portal to tell.channels, or leave acknowledge_h out")
     for key, hook in tell.webhooks.items():
         where = f"{path}: key tell.webhooks.{key}"
         if key not in customers:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from noout.adapters.durable import DurableEngine
+from noout.app.acknowledging import unacknowledged
 from noout.app.comeback import Comeback
 from noout.app.compose import Installation
 from noout.app.hours import shut_now
@@ -114,6 +115,7 @@ def context_of(found: Installation, witnesses: dict[str, Witness]) -> Context:
         frozen=partial(frozen, found),
         doubt=lambda m, note, why: doubt(found.journal, note, why),
         shut=partial(shut_now, found),
+        unacknowledged=partial(unacknowledged, found),
         page=partial(page, found),
         link=lambda m: found.settings.serve.base_url,
         inventory=comeback.before,

@@ -95,7 +95,10 @@ class Drafting:
             await self.outbox.withdraw(last.notice.id, "noout")
         kind, changed = (Class.CHANGED, what) if released else (Class.PLANNED, "")
         readers = await self.outbox.readers(customer)
-        texts = [words.before(m, services, since, until, reader, changed=changed) for reader in readers]
+        asks = customer.acknowledge_h > 0
+        texts = [
+            words.before(m, services, since, until, reader, changed=changed, acknowledge=asks) for reader in readers
+        ]
         events = await self.found.journal.read(m.id)
         now = self.found.clock.now()
         number = sum(each.standing.state is State.RELEASED for each in before)

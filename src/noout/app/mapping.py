@@ -29,6 +29,7 @@ def customers_of(settings: Settings) -> tuple[Customer, ...]:
             frozenset(listed.get(key, ())),
             each.notice_h,
             each.emergency_notice_h,
+            each.acknowledge_h,
             tuple((tag, tuple(windows)) for tag, windows in each.quiet_hours.items()),
         )
         for key, each in settings.customers.items()

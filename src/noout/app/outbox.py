@@ -18,6 +18,8 @@ from noout.domain.customers import Customer
 from noout.domain.errors import Refused, Superseded, UsageError
 from noout.domain.maintenance import Json
 from noout.domain.notices import (
+    ACKNOWLEDGED,
+    BEFORE,
     BY_HAND,
     DRAFTED,
     RELEASED,
@@ -143,6 +145,27 @@ class Outbox:
         """From now on it may leave. Refused unless it is a draft, and reads as it was drafted."""
         kept = await self._decide(id, RELEASED, actor)
         return kept.notice
+
+    async def acknowledge(self, id: str, actor: str) -> Notice:
+        """The customer has read it: ``actor`` is they, or who they said it to. Once; saying it again changes nothing.
+        Refused for what was not released to them, and for what is no notice of work to come."""
+        for _ in range(TRIES):
+            kept = await self.get(id)
+            if kept.notice.kind not in BEFORE:
+                raise Refused(f"{id} tells of no work to come", remedy="see `noout tell list --all`")
+            if kept.standing.state is not State.RELEASED:
+                said = f"{id} is {kept.standing.state.value}: nobody has been told it"
+                raise Refused(said, remedy=f"noout tell release {id}")
+            if kept.standing.acknowledged_by:
+                return kept.notice
+            events = await self.found.journal.read(stream_of(kept.notice.customer))
+            try:
+                told = {"notice": id, "digest": kept.standing.digest}
+                await self.found.journal.append(stream_of(kept.notice.customer), len(events), ACKNOWLEDGED, told, actor)
+            except Superseded:
+                continue
+            return kept.notice
+        raise Refused(f"{id} is decided about by others at this moment", remedy="look again")
 
     async def withdraw(self, id: str, actor: str) -> Notice:
         """It will never leave. Refused unless it is a draft: what was released is corrected, not taken back."""

@@ -180,8 +180,20 @@ class Portals:
         events = await self.found.journal.read(stream_of(door.customer))
         return bundle_of(one, events)
 
+    async def acknowledge(self, token: str, notice: str) -> None:
+        """By a link into the portal the customer says that they have read it. UsageError for a link, or a message,
+        that is not theirs."""
+        door = await self.door(token)
+        kept = await self.outbox.published(door.customer) if door is not None else []
+        one = next((each for each in kept if each.notice.id == notice and each.notice.kind in BEFORE), None)
+        if door is None or door.purpose is not Purpose.PORTAL or "portal" not in self.on or one is None:
+            raise UsageError("there is no such message", remedy="")
+        await self.outbox.acknowledge(notice, f"customer:{door.customer}")
+
     async def perform(self, operation: Any) -> Json:
-        """What a public process wants of us: a report, by a link that is checked again."""
+        """What a public process wants of us: a report, or an acknowledgement, by a link that is checked again."""
+        if operation.what == "portal.acknowledge":
+            return await self.acknowledge(operation.token, str(operation.told.get("notice", "")))
         return await self.bundle(operation.token, str(operation.told.get("notice", "")))
 
 
@@ -201,7 +213,9 @@ def _door(digest: str, found: Mapping[str, Any], now: datetime) -> Door | None:
 def _told(kept: Kept, customer: Customer) -> Told:
     written = kept.reports.get(customer.language)
     report = decode(Report, written) if written is not None else None
-    return Told(kept.notice, kept.standing.at or kept.standing.drafted_at, report)
+    asked = customer.acknowledge_h and kept.notice.kind in BEFORE
+    state = ("given" if kept.standing.acknowledged_by else "asked") if asked else ""
+    return Told(kept.notice, kept.standing.at or kept.standing.drafted_at, report, state)
 
 
 def _public(m: Maintenance, kept: Sequence[Kept], events: Sequence[Event]) -> Public:

@@ -56,6 +56,7 @@ def list_(
 def _say(kept: Kept) -> None:
     notice, standing = kept.notice, kept.standing
     state = standing.state.value + (f" by {standing.by}" if standing.by else "")
+    state += f", acknowledged by {standing.acknowledged_by}" if standing.acknowledged_by else ""
     out.print(f"{notice.id} {notice.kind.value}, {state}: {notice.texts[0].subject}", markup=False, soft_wrap=True)
     if notice.late:
         out.print(f"  late: {notice.late}", markup=False, soft_wrap=True)
@@ -96,6 +97,17 @@ def release(message: NoticeArgument, config: ConfigOption = None) -> None:
 
     notice = wait(work())
     out.print(f"{notice.id} is released by {operator()}", markup=False)
+
+
+@app.command("acknowledge")
+def acknowledge(message: NoticeArgument, config: ConfigOption = None) -> None:
+    """Say, in your name, that its customer has told you that they know: work that waits for it goes on."""
+
+    async def work() -> Notice:
+        async with opened(config) as found:
+            return await Outbox(found).acknowledge(message, operator())
+
+    out.print(f"{wait(work()).id} is acknowledged", markup=False)
 
 
 @app.command("withdraw")

@@ -27,6 +27,7 @@ class Customer:
     guests: frozenset[GuestId] = frozenset()  # one by one, as a list says
     notice_h: float = 0.0  # how long before planned work the contract wants it said
     emergency_notice_h: float = 0.0  # the same of work that cannot wait
+    acknowledge_h: float = 0.0  # > 0: nothing of theirs is moved before they have acknowledged it; told after so long
     quiet_hours: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (tag, windows): their guests so tagged; "*": all
 
     def owns(self, guest: Guest) -> bool:

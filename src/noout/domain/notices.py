@@ -112,6 +112,8 @@ class Standing:
     by: str = ""
     at: datetime | None = None
     superseded_by: str = ""
+    acknowledged_by: str = ""  # "customer:KEY" by their own link, or whoever they said it to
+    acknowledged_at: datetime | None = None
 
 
 class Purpose(StrEnum):
@@ -133,6 +135,7 @@ class Door:
 
 LINK_MADE, LINKS_REVOKED = "link.made", "links.revoked"
 DRAFTED, RELEASED, WITHDRAWN = "notice.drafted", "notice.released", "notice.withdrawn"
+ACKNOWLEDGED = "notice.acknowledged"
 
 
 def stream_of(customer: str) -> str:
@@ -154,6 +157,8 @@ def standings(events: Iterable[Event]) -> Mapping[str, Standing]:
                 found[before] = replace(found[before], superseded_by=id)
         elif event.kind == WITHDRAWN and id in found:
             found[id] = replace(found[id], state=State.WITHDRAWN, by=event.actor, at=event.at)
+        elif event.kind == ACKNOWLEDGED and id in found and not found[id].acknowledged_by:
+            found[id] = replace(found[id], acknowledged_by=event.actor, acknowledged_at=event.at)
     return found
 
 

@@ -253,6 +253,8 @@ class _Turn:
         closed = self.ctx.shut(self.m.node, seen.at)
         if closed is not None and (later := opening.hold(self.m, closed)) is not None:
             return await self.wait(later)
+        if opening.empties(self.m) and (told := await self.ctx.unacknowledged(self.m)) is not None:
+            return await self.wait(opening.unread(told))
         lit_again = action.verb == "led-on" and owns(self.m, "led")  # it was said yes to, and ran out by itself
         if self.m.mode is Mode.STEP and action.key not in self.m.confirmed and not lit_again:
             await self._ask_to_confirm(action)

@@ -13,6 +13,7 @@ from noout.domain.note import Note
 from noout.domain.windows import Shut
 from noout.domain.workorder import WorkOrder
 from noout.ports import Clock, Description, Journal
+from noout.run.opening import Unread
 from noout.run.record import Known
 from noout.steps.avoid import Avoid
 from noout.steps.neighbours import in_the_cluster
@@ -64,6 +65,10 @@ def no_link(m: Maintenance) -> str:
     return ""
 
 
+async def nobody_is_to_acknowledge(m: Maintenance) -> Unread | None:
+    return None
+
+
 async def always_doubt(m: Maintenance, note: Note, why: str) -> bool:
     return True
 
@@ -112,7 +117,8 @@ class Context:
     """``addressed``: guests with the addresses at which they are probed, and what to write down of that.
     ``neighbours``: other servers near this one -> whether they stand; those of which nobody can say are left out.
     ``frozen``: why this run may start no effect now, "" when it may. ``shut``: why nothing is begun on this node
-    at this hour. ``page`` wakes people, and never raises.
+    at this hour. ``unacknowledged``: customers who have yet to acknowledge what is to come.
+    ``page`` wakes people, and never raises.
     ``doubt``: a note tells of more than the journal has, in words: True unless an operator has said that the journal
     counts all the same.
     ``link``: where people see how it stands, "" when nowhere.
@@ -134,6 +140,7 @@ class Context:
     frozen: Callable[[Maintenance], Awaitable[str]] = nothing_is_frozen
     doubt: Callable[[Maintenance, Note, str], Awaitable[bool]] = always_doubt
     shut: Callable[[NodeId, datetime], Shut | None] = always_open
+    unacknowledged: Callable[[Maintenance], Awaitable[Unread | None]] = nobody_is_to_acknowledge
     page: Callable[[Maintenance, str], Awaitable[None]] = nobody_to_page
     link: Callable[[Maintenance], str] = no_link
     inventory: Callable[[Maintenance, Observation], Awaitable[Json]] | None = None

@@ -39,6 +39,9 @@ WAITS: Mapping[str, Kind] = {
     "step-back": Kind("call the technician (noout workorder {id} --link)", decides="technician", needs="technician"),
     # --- for time
     "window": Kind("wait, or noout abort {id}", limit_s=400 * 86400.0),  # its own: when the window opens
+    "acknowledgement": Kind(
+        "call them, then noout tell acknowledge MESSAGE; or noout abort {id}", limit_s=86400.0
+    ),  # its own: as the customer's acknowledge_h says
     "quiet-hours": Kind(
         "wait for their end; or move them by hand when their customer agrees; or noout abort {id}", limit_s=16 * 86400.0
     ),

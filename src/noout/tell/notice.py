@@ -60,8 +60,10 @@ def before(
     reader: Reader,
     *,
     changed: str = "",
+    acknowledge: bool = False,
 ) -> Text:
-    """What will be done and what may be noticed. ``changed``: "times", "services" or "both", of a second notice."""
+    """What will be done and what may be noticed. ``changed``: "times", "services" or "both", of a second notice.
+    ``acknowledge``: it is waited for until they say that they have read it."""
     say = reader.say
     template = m.fault.template if m.fault and m.fault.template in _FAULTS else "other"
     lede = say(f"notice.why.{template}")
@@ -73,12 +75,14 @@ def before(
         for impact, some in names.items()
         if some
     ]
+    read = Line(say("notice.acknowledge"), say("notice.acknowledge.text"))
     lines = (
+        *((read,) if acknowledge else ()),
         Line(say("notice.when"), f"{say.weekday(since)}, {say.clocks(since, until)} ({say.zone_name})"),
         Line(say("notice.services"), say.names([each.service for each in services])),
         Line(say("notice.expect"), " ".join(expect)),
         Line(say("notice.redundancy"), say("notice.redundancy.text")),
-        Line(say("notice.do"), say("notice.do.text")),
+        *(() if acknowledge else (Line(say("notice.do"), say("notice.do.text")),)),
     )
     subject = say("notice.changed" if changed else "notice.planned", date=say.day(since))
     return Text(reader.language, reader.timezone, subject, lede, lines, _closing(reader))

@@ -46,6 +46,7 @@ class Told:
     notice: Notice
     released_at: datetime
     report: Report | None
+    acknowledge: str = ""  # of work to come: "asked" or "given" by a customer who wants to be asked, else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Work:
     report: str
     figure: str
     figure_label: str
+    acknowledge: str = ""  # as ``Told``
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ def _works(told: Sequence[Told]) -> tuple[Work, ...]:
             report=notice.id if own else (before.report if before else ""),
             figure=report.headline.figure if report is not None else (before.figure if before else ""),
             figure_label=report.headline.label if report is not None else (before.figure_label if before else ""),
+            acknowledge=each.acknowledge,
         )
     coming = sorted((each for each in latest.values() if each.kind in BEFORE), key=lambda each: each.since)
     past = sorted(

@@ -29,6 +29,9 @@ WORDS = {
     "notice.redundancy": "Redundancy",
     "notice.redundancy.text": "While that server is away your data has one copy less than usual, and a failure "
     "elsewhere could show.",
+    "notice.acknowledge": "Please acknowledge",
+    "notice.acknowledge.text": "Please say on your page that you have read this. Unless the work cannot wait, we begin "
+    "only after you have, or after we have spoken to you.",
     "notice.do": "What you need to do",
     "notice.do.text": "Nothing. If anything changes, we write again.",
     "notice.done": "The work on the server is done",

@@ -29,6 +29,9 @@ WORDS = {
     "notice.redundancy": "Redundancia",
     "notice.redundancy.text": "Mientras ese servidor está ausente hay una copia menos de sus datos que de costumbre, "
     "y un fallo en otro sitio podría notarse.",
+    "notice.acknowledge": "Confirme la lectura, por favor",
+    "notice.acknowledge.text": "Díganos en su página que ha leído este aviso. Salvo que el trabajo no pueda esperar, "
+    "solo empezaremos después, o después de haber hablado con usted.",
     "notice.do": "Qué debe hacer usted",
     "notice.do.text": "Nada. Si algo cambia, le escribiremos de nuevo.",
     "notice.done": "Los trabajos en el servidor han terminado",

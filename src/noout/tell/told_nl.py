@@ -30,6 +30,9 @@ WORDS = {
     "notice.redundancy": "Reserve",
     "notice.redundancy.text": "Zolang die server weg is, is er van uw gegevens een kopie minder dan anders; een "
     "storing elders kan dan merkbaar zijn.",
+    "notice.acknowledge": "Graag bevestigen",
+    "notice.acknowledge.text": "Laat ons op uw pagina weten dat u dit hebt gelezen. Tenzij het werk niet kan wachten, "
+    "beginnen we pas daarna, of nadat we u hebben gesproken.",
     "notice.do": "Wat u moet doen",
     "notice.do.text": "Niets. Verandert er iets, dan schrijven we opnieuw.",
     "notice.done": "Het werk aan de server is klaar",

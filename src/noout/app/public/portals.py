@@ -36,6 +36,12 @@ class FarPortals:
         door = Door(digest_of(token), str(found["customer"]), Purpose(found["purpose"]), until)
         return door if until > self.now() else None
 
+    async def acknowledge(self, token: str, notice: str) -> None:
+        """Control checks the link again. UsageError where there is no such message, Retryable while it is silent."""
+        outcome = await self._shelf.ask("portal.acknowledge", token, "", {"notice": notice})
+        if outcome.error:
+            raise UsageError("there is no such message")
+
     async def bundle(self, token: str, notice: str) -> dict[str, Any]:
         """Control checks the link again. UsageError where there is no such report, Retryable while it is silent."""
         outcome = await self._shelf.ask("portal.bundle", token, "", {"notice": notice})

@@ -38,6 +38,8 @@ class Portals(Protocol):
 
     async def door(self, token: str) -> Door | None: ...
 
+    async def acknowledge(self, token: str, notice: str) -> None: ...
+
     async def bundle(self, token: str, notice: str) -> dict[str, Any]: ...
 
 
@@ -155,7 +157,21 @@ def _add_pages(routes: APIRouter, pages: PortalPages) -> None:
             return pages.closed(request)
         say = pages.say(request, portal)
         text = found.text_for(say.language, portal.timezone)
-        return await shown(request, "message.html", notice=found, text=text)
+        work = next((each for each in portal.works if each.notice == notice), None)
+        acknowledge = work.acknowledge if work is not None else ""
+        return await shown(request, "message.html", notice=found, text=text, acknowledge=acknowledge)
+
+    @routes.post("/portal/message/{notice}/acknowledge")
+    async def acknowledge(notice: str, request: Request) -> Response:
+        """That they have read what is to come. A page elsewhere cannot send it: its request bears no cookie."""
+        try:
+            portal = await pages.portal(pages.token(request), Purpose.PORTAL)
+            await pages.portals.acknowledge(pages.token(request), notice)
+        except Retryable:
+            return HTMLResponse(view.render("closed.html", pages.say(request, None), silent=True), 503)
+        except (_Closed, NooutError):
+            return pages.closed(request)
+        return RedirectResponse(f"/portal/message/{notice}?lang={pages.say(request, portal).language}", 303)
 
 
 # A report's page stands alone: its style is in it, and it may load nothing at all.
