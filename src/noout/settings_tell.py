@@ -100,6 +100,7 @@ class TellSettings(_Table):
     reports: bool = True  # the portal offers them: as a page, in print, as data, and with what proves them
     automatic: list[Class] = []  # sent without anybody's release
     guests_file: Path | None = None  # "CLUSTER/VMID,CUSTOMER" a line
+    wording_file: Path | None = None  # sentences in the provider's own words
     account_manager: Mail = ""  # who gets the texts about interruptions
     phone: str = ""
     work_h: float = Field(default=2, gt=0)  # what a technician's visit usually takes, for the end that is announced

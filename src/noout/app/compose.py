@@ -37,6 +37,7 @@ from noout.app.mapping import customers_of
 from noout.app.naming import resolve
 from noout.app.news import News
 from noout.app.privileges import LOOK, require
+from noout.app.wording import read_wording
 from noout.domain.cluster import GuestId, NodeId
 from noout.domain.customers import Customer
 from noout.domain.errors import UsageError
@@ -67,6 +68,7 @@ from noout.settings import BmcSettings, ClusterSettings, Settings, secret
 from noout.settings_kinds import NamingSettings, PrometheusSettings
 from noout.settings_probes import DIRECT, VantageSettings
 from noout.tell.checklist import SHIPPED, Template
+from noout.tell.say import reword
 
 # A lab's time may run fast, this machine does not: what is due every minute is not done sixty times a second.
 KEEP_S, KEEP_WALL_S = 60.0, 5.0  # how long guests' configurations are kept
@@ -104,6 +106,8 @@ class Installation:
 
     def __post_init__(self) -> None:
         self.customers = customers_of(self.settings)
+        wording = self.settings.tell.wording_file
+        reword(read_wording(self.settings.file(wording) if wording else None, "tell.wording_file"))
         self.known = Known(self.journal)
         self.news = News(self.journal, self.known, self.clock)
 

@@ -34,6 +34,7 @@ from noout.cli.options import ConfigOption, opened, out, wait
 from noout.cli.webapp import listening, web_served
 from noout.domain.errors import NooutError, Refused, UsageError
 from noout.settings import find
+from noout.tell.say import reword
 from noout.web.public import create_public_app
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,7 @@ async def _well(pulse: Pulse) -> bool:
 async def _public(config: Path | None) -> None:
     """The public process: it opens no connection to anybody, and no store."""
     chosen = load_public(find(config))
+    reword(chosen.wording)
     stop, serve = _stop(), chosen.serve
     app = create_public_app(Shelf(chosen.key), serve.base_url)
     async with listening(app, serve.listen, ",".join(serve.proxies)) as url:

@@ -12,10 +12,12 @@ from noout.app.months import Months, as_csv, month_of
 from noout.app.outbox import Kept, Outbox
 from noout.app.portal import Portals
 from noout.app.sending import Delivery, Sending
-from noout.cli.options import ConfigOption, JsonOption, opened, operator, out, print_json, wait
+from noout.app.wording import as_toml
+from noout.cli.options import ConfigOption, JsonOption, opened, operator, out, print_json, print_plain, wait
 from noout.codec import encode
 from noout.domain.errors import UsageError
 from noout.domain.notices import Notice, State
+from noout.tell.say import SHIPPED
 from noout.web.portal.export import export_status
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
@@ -119,6 +121,22 @@ def withdraw(message: NoticeArgument, config: ConfigOption = None) -> None:
             return await Outbox(found).withdraw(message, operator())
 
     out.print(f"{wait(work()).id} is withdrawn", markup=False)
+
+
+@app.command("wording")
+def wording(
+    lang: Annotated[str, typer.Option("--lang", metavar="LANG", help="en, nl or es.")] = "en",
+    config: ConfigOption = None,
+) -> None:
+    """The sentences that may be put in your own words, as they are in force: a file to begin with."""
+    if lang not in SHIPPED:
+        raise UsageError(f"--lang {lang} is not known", remedy="en, nl or es")
+
+    async def work() -> list[str]:
+        async with opened(config):
+            return list(as_toml(lang))
+
+    print_plain(wait(work()))
 
 
 @app.command("deliveries")

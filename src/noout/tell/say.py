@@ -1,7 +1,7 @@
 """Figures, times and lists as each language writes them. A pause is never rounded down; number and unit stay together.
 
 Texts come from one catalogue per language (``words_en`` and ``told_en``, and so on); a test holds them to the same keys
-and fields.
+and fields. A provider may have sentences of their own (``wording``).
 """
 
 from __future__ import annotations
@@ -16,14 +16,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from noout.tell import portal_en, portal_es, portal_nl, told_en, told_es, told_nl, words_en, words_es, words_nl
 
-CATALOGUES: Mapping[str, Mapping[str, str]] = {
+SHIPPED: Mapping[str, Mapping[str, str]] = {
     "en": words_en.WORDS | told_en.WORDS | portal_en.WORDS,
     "nl": words_nl.WORDS | told_nl.WORDS | portal_nl.WORDS,
     "es": words_es.WORDS | told_es.WORDS | portal_es.WORDS,
 }
+CATALOGUES: dict[str, Mapping[str, str]] = dict(SHIPPED)  # in force: with a provider's own wording, where they have one
 _DECIMAL = {"en": ".", "nl": ",", "es": ","}
 _GROUP = {"en": ",", "nl": ".", "es": "."}
 NBSP = "\u00a0"
+
+
+def reword(wording: Mapping[str, Mapping[str, str]]) -> None:
+    """From now on customers read these texts (``wording.check`` made them), and the shipped ones where there are none.
+    Once, when the program starts: what was drafted before keeps its words."""
+    for language, shipped in SHIPPED.items():
+        CATALOGUES[language] = {**shipped, **wording.get(language, {})}
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from noout.app.public.envelope import key_of
+from noout.app.wording import read_wording
 from noout.domain.errors import UsageError
 from noout.settings import read_secret
 from noout.settings_kinds import Zone
+from noout.tell.wording import Wording
 
 
 class _Table(BaseModel):
@@ -24,6 +26,7 @@ class PublicServe(_Table):
     listen: str = "127.0.0.1:8081"
     base_url: str = ""
     timezone: Zone = "UTC"
+    wording_file: Path | None = None  # the same as control's, for the pages made here
     proxies: list[str] = ["127.0.0.1"]
 
 
@@ -39,9 +42,16 @@ class PublicFile(_Table):
     @property
     def key(self) -> bytes:
         """UsageError when the file is missing, readable by others or too short."""
-        file = self.control.key_file
-        where = file if file.is_absolute() else self.path.parent / file
-        return key_of(read_secret(where, "control.key_file"), "control.key_file")
+        return key_of(read_secret(self._beside(self.control.key_file), "control.key_file"), "control.key_file")
+
+    @property
+    def wording(self) -> Wording:
+        """UsageError names what is wrong with the file."""
+        chosen = self.serve.wording_file
+        return read_wording(self._beside(chosen) if chosen else None, "serve.wording_file")
+
+    def _beside(self, file: Path) -> Path:
+        return file if file.is_absolute() else self.path.parent / file
 
 
 def load_public(path: Path) -> PublicFile:
