@@ -19,7 +19,7 @@ from noout.domain.maintenance import Maintenance
 from noout.tell.counterfactual import Assumptions, Counterfactual, could_copy, had_it_failed
 from noout.tell.say import NBSP, Say
 from noout.tell.story import Chapter, tell_story
-from noout.tell.subject import Subject, make_subject
+from noout.tell.subject import PROMISED_S, Subject, make_subject
 from noout.tell.table import ServiceRow, service_rows
 
 VERSION = 1
@@ -196,7 +196,9 @@ def _headline(about: Subject, say: Say) -> Headline:
     if coarse > about.every_s * 1.5:
         paragraphs.append(say("headline.coarse", resolution=say.pause(coarse)))
     else:
-        paragraphs.append(say("headline.limit", resolution=every, gap=gap))
+        small = longest.longest_gap_s is not None and longest.longest_gap_s <= PROMISED_S
+        seen = f" {say('headline.seen', gap=gap)}" if small else ""  # nobody would call a restart nothing
+        paragraphs.append(say("headline.limit", resolution=every) + seen)
     partly = about.partly_measured
     if partly is not None and about.since is not None and about.until is not None:
         seen, work = say.clocks(partly.since, partly.until), say.clocks(about.since, about.until)
@@ -224,7 +226,8 @@ def _did(about: Subject, say: Say, since: datetime, until: datetime) -> Column:
     if m.node_off_at and m.node_on_at:
         fine.append(say("did.off", span=say.span(m.node_on_at - m.node_off_at)))
     text = say("did.text", times=say.clocks(since, until))
-    return Column("did", say("did.tag"), say(f"did.title{way}"), say.span(until - since), text, _sentence(fine))
+    took = say.took(since, until)
+    return Column("did", say("did.tag"), say(f"did.title{way}"), took, text, _sentence(fine))
 
 
 def _noticed(about: Subject, say: Say) -> Column:

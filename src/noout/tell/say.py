@@ -97,6 +97,13 @@ class Say:
         whole = math.ceil(length.total_seconds())
         return self._unit(self.whole(whole), "s") if whole < 120 else self._minutes(round(whole / 60))
 
+    def took(self, since: datetime, until: datetime) -> str:
+        """How long work took, as the two times printed beside it say: both to the minute, from two minutes on."""
+        exact = until - since
+        if exact.total_seconds() < 120:
+            return self.span(exact)
+        return self.span(until.replace(second=0, microsecond=0) - since.replace(second=0, microsecond=0))
+
     def _long(self, whole_s: int) -> str:
         """Minutes and seconds; from an hour on minutes, rounded up."""
         minutes, rest = divmod(whole_s, 60)

@@ -56,8 +56,8 @@ WORDS = {
     "The longest wait between two good answers was {gap}, for {service}.",
     "headline.how.many": "We asked each of your {n} affected services for an answer every {every}, {times} times in "
     "all. The longest wait between two good answers was {gap}, for {service}.",
-    "headline.limit": "A pause shorter than {resolution} would not show up in this measurement. "
-    "We write {gap} and not “nothing”, because that is what we saw.",
+    "headline.limit": "A pause shorter than {resolution} would not show up in this measurement.",
+    "headline.seen": "We write {gap} and not “nothing”, because that is what we saw.",
     "headline.coarse": "At its widest, {resolution} lay between two of our questions: "
     "a pause shorter than that may have gone unseen.",
     "headline.silent": "{service} gave no good answer from {time} until our measurement ended.",
@@ -81,8 +81,8 @@ WORDS = {
     "est.text": "without {names}.",
     "est.fine": "Assumes: {off} measured with the server off, plus {low} to {high} to stop, start and check. "
     "We cannot know if the server would have failed by itself.",
-    "mea.tag": "You noticed · measured",
-    "mea.tag.none": "You noticed · not measured",
+    "mea.tag": "You could notice · measured",
+    "mea.tag.none": "You could notice · not measured",
     "mea.title": "The longest pause in any service that the work touched",
     "mea.text": "for {service}.",
     "mea.text.agreed": "for {service}: it restarted, as agreed.",
@@ -91,10 +91,10 @@ WORDS = {
     "mea.ours": "{service} was interrupted by our work. That should not have happened.",
     "story": "{date}, hour by hour",
     "fault.fans.title": "A fan behaves oddly",
-    "fault.fans": "In one of the servers that carry your services a fan stopped and restarted by itself, at "
-    "least {times}. A fan that does this tends to get worse.",
-    "fault.fans.plain": "In one of the servers that carry your services a fan did not run as it should. "
-    "A fan that does this tends to get worse.",
+    "fault.fans": "In one of the servers that carry your services a fan stopped and restarted by itself, at least "
+    "{times}. A fan that does this seldom gets better by itself.",
+    "fault.fans.plain": "In one of the servers that carry your services a fan did not run as it should. A fan that "
+    "does this seldom gets better by itself.",
     "fault.power.title": "A power supply behaves oddly",
     "fault.power": "In one of the servers that carry your services a power supply did not work as it should, at "
     "least {times}.",
@@ -242,8 +242,9 @@ WORDS = {
     "word.probation.text": "The days after the work in which we watch whether the fault returns.",
     "word.estimate": "Estimate",
     "word.estimate.text": "What we think would have happened. It has a range, and its assumptions are next to it.",
-    "seal": "This report was made from the journal of maintenance {id}, in which no line can be changed unnoticed. "
-    "The fingerprint below seals it; ask us for the raw measurements.",
+    "seal": "This report was made from the journal of maintenance {id}, whose lines are chained: were one of them "
+    "changed later, the chain would no longer lead to the fingerprint below. Keep that, and ask us for the raw "
+    "measurements.",
     "seal.open": "This report was made before the maintenance was closed: figures may still change.",
     "hold.plain": "First the storage confirmed that the copies on other servers suffice. Then it was told that this "
     "server would be back soon.",

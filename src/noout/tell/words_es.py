@@ -55,8 +55,8 @@ WORDS = {
     "larga entre dos respuestas buenas fue de {gap}, en {service}.",
     "headline.how.many": "Pedimos una respuesta a cada uno de sus {n} servicios afectados cada {every}, {times} veces "
     "en total. La espera más larga entre dos respuestas buenas fue de {gap}, en {service}.",
-    "headline.limit": "Una pausa de menos de {resolution} no se vería en esta medición. Escribimos {gap} y no «nada», "
-    "porque eso es lo que vimos.",
+    "headline.limit": "Una pausa de menos de {resolution} no se vería en esta medición.",
+    "headline.seen": "Escribimos {gap} y no «nada», porque eso es lo que vimos.",
     "headline.coarse": "Como máximo pasaron {resolution} entre dos de nuestras preguntas: una pausa más corta pudo "
     "pasar inadvertida.",
     "headline.silent": "{service} no dio ninguna respuesta buena desde las {time} hasta el final de la medición.",
@@ -65,8 +65,8 @@ WORDS = {
     "Lo que hicimos está más abajo; procede de nuestro diario.",
     "worth": "Lo que hicimos y lo que usted pudo notar",
     "worth.estimate": "Lo que valió",
-    "did.tag": "Hicimos · hecho",
-    "did.title": "Trabajar en el servidor sin apagar lo suyo",
+    "did.tag": "Lo que hicimos · hecho",
+    "did.title": "Trabajar en el servidor sin apagar sus servicios",
     "did.title.some": "Trabajar en el servidor, con los reinicios acordados",
     "did.title.off": "Empezar el trabajo y suspenderlo",
     "did.text": "de trabajo planificado, {times}.",
@@ -78,10 +78,10 @@ WORDS = {
     "est.tag": "Habría tenido · estimación",
     "est.title": "El mismo trabajo con sus servicios apagados",
     "est.text": "sin {names}.",
-    "est.fine": "Supone: {off} medidos con el servidor apagado, más de {low} a {high} para parar, arrancar y "
+    "est.fine": "Supone: {off} medidos con el servidor apagado, y además entre {low} y {high} para parar, arrancar y "
     "comprobar. No podemos saber si el servidor habría fallado solo.",
-    "mea.tag": "Usted notó · medido",
-    "mea.tag.none": "Usted notó · no medido",
+    "mea.tag": "Usted pudo notar · medido",
+    "mea.tag.none": "Usted pudo notar · no medido",
     "mea.title": "La pausa más larga en los servicios que tocó el trabajo",
     "mea.text": "en {service}.",
     "mea.text.agreed": "en {service}: se reinició, según lo acordado.",
@@ -91,9 +91,9 @@ WORDS = {
     "story": "{date}, hora a hora",
     "fault.fans.title": "Un ventilador se comporta de forma extraña",
     "fault.fans": "En uno de los servidores que alojan sus servicios, un ventilador se paró y arrancó solo, al menos "
-    "{times}. Un ventilador así suele ir a peor.",
+    "{times}. Un ventilador así rara vez mejora por sí solo.",
     "fault.fans.plain": "En uno de los servidores que alojan sus servicios, un ventilador no giraba como debía. Un "
-    "ventilador así suele ir a peor.",
+    "ventilador así rara vez mejora por sí solo.",
     "fault.power.title": "Una fuente de alimentación se comporta de forma extraña",
     "fault.power": "En uno de los servidores que alojan sus servicios, una fuente de alimentación no funcionó como "
     "debía, al menos {times}.",
@@ -144,7 +144,7 @@ WORDS = {
     "did.bus.inspect": "examinó el bus de ventiladores",
     "did.connectors.reseat": "volvió a encajar los conectores",
     "did.hardware": "revisó memoria, discos y cables",
-    "test.title": "Primero probado, después de confianza",
+    "test.title": "Primero se prueba, después se confía",
     "test": "El servidor se arrancó y se probó antes de darle trabajo.",
     "test.as-was.title": "De vuelta tal como estaba",
     "test.as-was": "El servidor se arrancó de nuevo, con su fallo de antes y sin ninguno nuevo.",
@@ -190,7 +190,7 @@ WORDS = {
     "moved.offline.both": "ida y vuelta, apagado",
     "moved.offline.out": "ida, apagado",
     "moved.offline.home": "vuelta, apagado",
-    "none-seen": "ninguna vista",
+    "none-seen": "no se vio ninguna",
     "up-to": "{n}, hasta {length}",
     "note.move": "{time}: {length} sin respuesta buena, durante el traslado.",
     "note.relocation": "{time}: reiniciado en otro servidor, {length}, según lo acordado.",
@@ -231,11 +231,12 @@ WORDS = {
     "tech.live.text": "La memoria de una máquina en marcha se copia a otro servidor mientras trabaja; para la última "
     "parte se detiene una fracción de segundo y sigue allí.",
     "tech.noout": "noout (Ceph).",
-    "tech.noout.text": "Una nota al almacenamiento que dice «este servidor se ausenta un momento, deje sus datos "
-    "donde están», para no copiar nada sin necesidad: la copia ausente solo tiene que ponerse al día.",
+    "tech.noout.text": "Una nota al almacenamiento que dice «este servidor se ausenta un momento, deja sus datos donde "
+    "están», para no copiar nada sin necesidad: la copia ausente solo tiene que ponerse al día.",
     "words": "Palabras que usamos",
     "word.pause": "Pausa",
-    "word.pause.text": "El tiempo entre dos respuestas buenas a nuestra sonda. Siempre tan preciso como preguntamos.",
+    "word.pause.text": "El tiempo entre dos respuestas buenas a nuestra sonda. Siempre con la precisión con la que "
+    "preguntamos.",
     "word.probe": "Sonda",
     "word.probe.text": "Una pequeña petición a su servicio, como abrir su página de inicio.",
     "word.interruption": "Interrupción",
@@ -244,8 +245,8 @@ WORDS = {
     "word.probation.text": "Los días posteriores al trabajo en los que vigilamos si el fallo vuelve.",
     "word.estimate": "Estimación",
     "word.estimate.text": "Lo que creemos que habría pasado. Lleva un margen, y sus supuestos están al lado.",
-    "seal": "Este informe procede del diario del mantenimiento {id}, en el que no se puede cambiar ninguna línea sin "
-    "que se note. La huella siguiente lo sella; pídanos las mediciones en bruto.",
+    "seal": "Este informe procede del diario del mantenimiento {id}, cuyas líneas están encadenadas: si alguna se "
+    "cambiara después, la cadena ya no llevaría a la huella siguiente. Guárdela, y pídanos las mediciones en bruto.",
     "seal.open": "Este informe se hizo antes de cerrar el mantenimiento: las cifras aún pueden cambiar.",
     "hold.plain": "Primero el almacenamiento confirmó que bastan las copias en otros servidores. Después se le avisó "
     "de que este servidor volvería pronto.",

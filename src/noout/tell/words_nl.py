@@ -56,8 +56,8 @@ WORDS = {
     "tussen twee goede antwoorden was {gap}, bij {service}.",
     "headline.how.many": "We vroegen elk van uw {n} betrokken diensten om de {every} om een antwoord, samen {times} "
     "keer. De langste tijd tussen twee goede antwoorden was {gap}, bij {service}.",
-    "headline.limit": "Een pauze korter dan {resolution} is met deze meting niet te zien. We schrijven {gap} en niet "
-    "“niets”, want dat is wat we zagen.",
+    "headline.limit": "Een pauze korter dan {resolution} is met deze meting niet te zien.",
+    "headline.seen": "We schrijven {gap} en niet “niets”, want dat is wat we zagen.",
     "headline.coarse": "Op zijn ruimst zat er {resolution} tussen twee van onze vragen: een kortere pauze kan ons "
     "zijn ontgaan.",
     "headline.silent": "{service} gaf vanaf {time} geen goed antwoord meer tot onze meting eindigde.",
@@ -66,7 +66,7 @@ WORDS = {
     "we deden staat hieronder; dat komt uit ons logboek.",
     "worth": "Wat we deden en wat u kon merken",
     "worth.estimate": "Wat dat waard was",
-    "did.tag": "Wij deden · feit",
+    "did.tag": "Wat we deden · feit",
     "did.title": "Aan de server gewerkt zonder u uit te zetten",
     "did.title.some": "Aan de server gewerkt, met de herstarts die we afspraken",
     "did.title.off": "Het werk begonnen en afgebroken",
@@ -76,13 +76,13 @@ WORDS = {
     "did.checks.one": "{n} controle door de technicus",
     "did.checks.many": "{n} controles door de technicus",
     "did.off": "de server stond {span} uit",
-    "est.tag": "U had gehad · schatting",
+    "est.tag": "U zou hebben gehad · schatting",
     "est.title": "Hetzelfde werk met uw diensten uit",
     "est.text": "zonder {names}.",
     "est.fine": "Aanname: {off} gemeten met de server uit, plus {low} tot {high} om te stoppen, starten en "
     "controleren. Of de server vanzelf was uitgevallen, weten we niet.",
-    "mea.tag": "U merkte · gemeten",
-    "mea.tag.none": "U merkte · niet gemeten",
+    "mea.tag": "U kon merken · gemeten",
+    "mea.tag.none": "U kon merken · niet gemeten",
     "mea.title": "De langste pauze van de diensten die het werk raakte",
     "mea.text": "bij {service}.",
     "mea.text.agreed": "bij {service}: die is herstart, zoals afgesproken.",
@@ -231,25 +231,26 @@ WORDS = {
     "werkt; voor het laatste stukje staat ze een fractie van een seconde stil en gaat ze daar verder.",
     "tech.noout": "noout (Ceph).",
     "tech.noout.text": "Een briefje aan de opslag: “deze server is even weg, laat zijn gegevens liggen”, zodat er "
-    "niets onnodig wordt gekopieerd en de afwezige kopie alleen hoeft bij te werken.",
+    "niets onnodig wordt gekopieerd en de afwezige kopie daarna alleen hoeft te worden bijgewerkt.",
     "words": "Woorden die we gebruikten",
     "word.pause": "Pauze",
     "word.pause.text": "De tijd tussen twee goede antwoorden aan ons meetpunt. Altijd zo nauwkeurig als we vroegen.",
     "word.probe": "Meetpunt",
-    "word.probe.text": "Doet uw dienst een klein verzoek, zoals de voorpagina openen.",
+    "word.probe.text": "Stelt uw dienst een kleine vraag, zoals het opvragen van de voorpagina.",
     "word.interruption": "Onderbreking",
     "word.interruption.text": "Een pauze waarin minstens één van onze vragen geen goed antwoord kreeg.",
     "word.probation": "Op proef",
     "word.probation.text": "De dagen na het werk waarin we kijken of de fout terugkomt.",
     "word.estimate": "Schatting",
     "word.estimate.text": "Wat er volgens ons gebeurd zou zijn. Met een bandbreedte, en de aannames staan erbij.",
-    "seal": "Dit verslag is gemaakt uit het logboek van onderhoud {id}, waarin geen regel ongemerkt te wijzigen is. "
-    "De vingerafdruk hieronder verzegelt het; vraag ons gerust de ruwe metingen.",
+    "seal": "Dit verslag is gemaakt uit het logboek van onderhoud {id}, waarvan de regels aaneengeketend zijn: werd er "
+    "later één veranderd, dan kwam de keten niet meer uit op de vingerafdruk hieronder. Bewaar die, en vraag ons "
+    "gerust de ruwe metingen.",
     "seal.open": "Dit verslag is gemaakt voordat het onderhoud was afgesloten: cijfers kunnen nog veranderen.",
     "hold.plain": "Eerst bevestigde de opslag dat de kopieën op andere servers volstaan. Daarna kreeg ze te horen dat "
     "deze server zo terugkomt.",
     "tech.noout.plain": "Een briefje aan de opslag: “deze server is even weg, laat zijn gegevens liggen”, zodat de "
-    "afwezige kopie alleen hoeft bij te werken.",
+    "afwezige kopie daarna alleen hoeft te worden bijgewerkt.",
     "whatif": "Als deze server vanzelf was uitgevallen",
     "whatif.lede": "Of dat ooit gebeurd was, weten we niet. Zo niet, dan had u niets gemerkt: daarom begint elke "
     "bandbreedte bij 0. Was hij uitgevallen, dan:",

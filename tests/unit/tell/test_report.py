@@ -85,6 +85,11 @@ def test_an_unrelated_interruption_of_a_guest_left_alone_is_shown_but_is_not_the
     assert "48" not in report(BOEKHUIS).headline.figure
 
 
+def test_that_it_is_not_nothing_is_said_of_a_short_pause_and_never_of_a_restart() -> None:
+    assert "not “nothing”" in prose(report(BOEKHUIS)) and "not “nothing”" not in prose(report(LIBRERIA))
+    assert "would not show up in this measurement" in prose(report(LIBRERIA))
+
+
 def test_a_relocation_is_an_interruption_with_its_measured_length() -> None:
     made = report(LIBRERIA)
     assert made.headline.label == "During the work, the longest pause was"

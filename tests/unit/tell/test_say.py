@@ -89,6 +89,15 @@ def test_each_language_writes_times_dates_and_lists_its_own_way() -> None:
     assert Say("nl").pause(0.4) == f"0,4{NBSP}s"
 
 
+def test_a_stretch_is_as_long_as_the_two_times_that_are_printed_say() -> None:
+    begins = datetime(2026, 11, 17, 9, 0, 5, tzinfo=UTC)
+    say, ends = Say("en"), begins + timedelta(minutes=50, seconds=36)
+    assert say.clocks(begins, ends).replace(NBSP, " ") == "09:00 – 09:50"
+    assert say.took(begins, ends).replace(NBSP, " ") == "50 min"
+    assert say.took(begins, begins + timedelta(seconds=119)).replace(NBSP, " ") == "119 s"
+    assert say.took(begins, begins + timedelta(seconds=120)).replace(NBSP, " ") == "2 min"
+
+
 def test_a_stretch_over_midnight_names_both_days() -> None:
     start = datetime(2026, 11, 17, 22, 50, tzinfo=UTC)
     shown = Say("en", "Europe/Amsterdam").clocks(start, start + timedelta(minutes=20)).replace(NBSP, " ")
