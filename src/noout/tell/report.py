@@ -15,7 +15,7 @@ from noout.domain.cluster import Guest
 from noout.domain.customers import Customer
 from noout.domain.impact import Experience
 from noout.domain.journal import Event, Kind
-from noout.domain.maintenance import Maintenance
+from noout.domain.maintenance import Maintenance, MoveKind
 from noout.tell.counterfactual import Assumptions, Counterfactual, could_copy, had_it_failed
 from noout.tell.say import NBSP, Say
 from noout.tell.story import Chapter, tell_story
@@ -219,8 +219,9 @@ def _did(about: Subject, say: Say, since: datetime, until: datetime) -> Column:
     m = about.m
     way = ".off" if about.called_off else ".some" if about.restarted else ""
     fine = []
-    if about.moved:
-        fine.append(say.counted("did.moves", len(about.moved)))
+    moves = sum(move.kind is not MoveKind.SHUTDOWN for move in about.moved)  # what was switched off went nowhere
+    if moves:
+        fine.append(say.counted("did.moves", moves))
     if m.findings:
         fine.append(say.counted("did.checks", len(m.findings)))
     if m.node_off_at and m.node_on_at:
