@@ -6,6 +6,7 @@ import html as html_words
 import io
 import json
 import re
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,17 @@ def test_text_of_customers_is_never_read_as_markup() -> None:
     assert "<script" not in page and html_words.escape(hostile, quote=False).split("&lt;")[1] in page
     words = squeezed("".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf.render(made))).pages))
     assert "#read(" in words and "*x*" in words
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"), [("Łódź Æ, Ω", "Łódź Æ, Ω"), ("e\u0301clair", "éclair"), ("日本", "??"), ("x\u0345", "x?")]
+)
+def test_a_letter_that_no_font_has_is_a_question_mark_in_print_and_whole_on_the_page(name: str, printed: str) -> None:
+    made = report()
+    named = replace(made, services=tuple(replace(row, service=name) for row in made.services))
+    words = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf.render(named))).pages)
+    assert unicodedata.normalize("NFC", words).count(printed) >= len(made.services)
+    assert name in html.render(named).decode()
 
 
 def test_the_page_stands_alone() -> None:

@@ -3,10 +3,13 @@ name, guest or address, whoever's guests the node carried and whatever they are 
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from email.message import EmailMessage
 
 import httpx2
 import pypdf
@@ -31,6 +34,7 @@ from noout.domain.notices import Class, Purpose
 from noout.tell.report import Policy, Report, make_report
 from noout.web.base import bare_app
 from noout.web.portal.mount import add_portal
+from tests.support import telling
 from tests.support.telling import House
 from tests.unit.tell.cast import CUSTOMERS, EXPERIENCES, GUESTS, MOVES, at, journal, make_maintenance
 
@@ -46,6 +50,14 @@ NOBODYS = ("nobodys-machine", "pve3", "pve5", "B07", "CZ2D5007K41", "ruben")
 
 def foreign(key: str) -> set[str]:
     return {word for other, words in THEIRS.items() if other != key for word in words} | set(NOBODYS)
+
+
+def in_print(pdf: bytes) -> str:
+    return "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
+
+
+def _parts(mail: EmailMessage) -> list[EmailMessage]:
+    return [part for part in mail.walk() if isinstance(part, EmailMessage) and not part.is_multipart()]
 
 
 async def everything(house: House, customer: Customer) -> Iterator[tuple[str, str]]:
@@ -68,20 +80,40 @@ async def everything(house: House, customer: Customer) -> Iterator[tuple[str, st
         ]
         for path in paths:
             found += [(path, (await browser.get(f"{path}?lang={each}")).text) for each in ("en", "nl", "es")]
+        for each in kept:
+            if each.reports:
+                printed = await browser.get(f"/portal/report/{each.notice.id}.pdf")
+                found.append(("report in print", in_print(printed.content)))
+            answer = await browser.post(f"/portal/message/{each.notice.id}/acknowledge")
+            found.append(("acknowledged", answer.text))
     for each in kept:
         for text in each.notice.texts:
             envelope = Envelope(each.notice.id, "o@h.example", "Havenstad", f"x@{customer.key}.example", "X", "", {})
-            found.append(("mail", compose(text, envelope).as_bytes().decode()))
-            found.append(("plain mail", str(compose(text, envelope).get_body(("plain",)).get_content())))  # type: ignore[union-attr]
+            mail = compose(text, envelope)
+            found.append(("mail", mail.as_bytes().decode()))
+            found += [(f"mail, {part.get_content_type()}", str(part.get_content())) for part in _parts(mail)]
             found.append(("maintnote", maintnote(Entry(each.notice, text), "h.example").decode()))
             found.append(("webhook", json.dumps(outside(each.notice, text), ensure_ascii=False)))
     made = await months.one(customer, "2026-11")
     found += [("month", rendered.html(made).decode()), ("month", rendered.data(made).decode())]
-    print_ = pypdf.PdfReader(io.BytesIO(rendered.pdf(made)))
-    found.append(("month in print", "".join(page.extract_text() for page in print_.pages)))
+    found.append(("month in print", in_print(rendered.pdf(made))))
     documents = await portals.documents(frozenset())
     found.append(("document", json.dumps(documents[f"portal/{customer.key}"], ensure_ascii=False)))
     return iter(found)
+
+
+async def public(house: House) -> list[tuple[str, str]]:
+    """All that anybody may read."""
+    portals = Portals(house.found)
+    app = bare_app(schema=False)
+    add_portal(app, portals, "")
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://h.test") as browser:
+        paths = [
+            f"/status{path}?lang={each}" for path in ("", "/calendar.ics", "/feed.atom") for each in ("en", "nl", "es")
+        ]
+        found = [(path, (await browser.get(path)).text) for path in paths]
+    documents = await portals.documents(frozenset())
+    return [*found, ("status document", json.dumps(documents["status"], ensure_ascii=False))]
 
 
 @pytest.mark.parametrize("silent_s", [0.0, 20.0])
@@ -108,14 +140,77 @@ async def test_nothing_that_leaves_for_a_customer_holds_anything_of_anothers(sil
             for word in foreign(customer.key):
                 assert word not in text, f"{what} of {customer.key} holds {word}"
         assert seen > 30
-    status = json.dumps((await Portals(house.found).documents(frozenset()))["status"], ensure_ascii=False)
-    for words in THEIRS.values():
-        assert not any(word in status for word in (*words, *NOBODYS))
+    for what, text in await public(house):
+        for words in THEIRS.values():
+            assert not any(word in text for word in (*words, *NOBODYS)), what
     assert any(each.kind is Class.INTERRUPTED for each in made) is bool(silent_s)
 
 
 # Marked, so that a chance likeness is none: every name holds its owner's mark.
 names = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=0, max_size=6)
+
+
+def marked(vmid: int) -> str:
+    return f"zq{vmid}qz"
+
+
+def unfolded(text: str) -> str:
+    """Without what mails and calendars put into long lines."""
+    return re.sub(r"=\r?\n|\r?\n[ \t]", "", text)
+
+
+async def of_the_guests(owners: list[str], called: list[str]) -> None:
+    """A whole maintenance of guests with these owners ("": nobody) and names, and all that leaves of it, read."""
+    guests = tuple(
+        replace(guest, name=f"{marked(guest.id.vmid)}{name}", pool=owner or None, tags=frozenset())
+        for guest, owner, name in zip(GUESTS, owners, called, strict=True)
+    )
+    names = {guest.id: guest.name for guest in guests}
+    of_whom = {guest.id.vmid: owner for guest, owner in zip(guests, owners, strict=True)}
+    probed = {str(guest.id): f"tcp:198.51.100.{number + 1}:443" for number, guest in enumerate(guests)}
+    customers = {key: {"name": f"zq{key}qz", "pools": [key], "acknowledge_h": 4} for key in ("a", "b", "c")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(telling, "GUESTS", guests)
+        patch.setattr(telling, "MOVES", tuple(replace(each, name=names[each.guest]) for each in MOVES))
+        house = House.make(
+            customers=customers, policy={"show_estimates": True},
+            tell={"channels": ["portal", "public", "calendar", "feed", "digest"]},
+            probes={"every_s": telling.EVERY_S, "every_moving_s": telling.EVERY_S, "services": probed},
+        )  # fmt: skip
+        outbox, drafting = Outbox(house.found), Drafting(house.found)
+        await house.open()
+        made = await drafting.look()
+        await house.carry_through(silent_s=20.0)
+        made += await drafting.look()
+        for each in made:
+            if (await outbox.get(each.id)).standing.state.value == "draft":
+                await outbox.release(each.id, ANNA)
+    moved = {each.guest.vmid for each in MOVES}
+    for customer in house.found.customers:
+        read = [(what, unfolded(text)) for what, text in await everything(house, customer)]
+        for vmid, owner in of_whom.items():
+            if owner == customer.key:
+                assert vmid not in moved or any(marked(vmid) in text for _, text in read)
+                continue
+            address = probed[f"ams1/{vmid}"].split(":")[1]
+            for what, text in read:
+                assert marked(vmid) not in text, f"{what} of {customer.key} holds the name of a guest of {owner!r}"
+                assert not re.search(rf"{re.escape(address)}(?!\d)", text), f"{what} of {customer.key}: its address"
+        others = [f"zq{other}qz" for other in customers if other != customer.key]
+        assert not [(what, other) for what, text in read for other in others if other in text]
+    for what, text in await public(house):
+        assert not re.search(r"zq\w+qz|198\.51\.100", text), what
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=len(GUESTS), max_size=len(GUESTS)),
+    st.lists(names, min_size=len(GUESTS), max_size=len(GUESTS)),
+)
+def test_nothing_of_anothers_leaves_however_guests_are_shared_out_and_called(
+    owners: list[str], called: list[str]
+) -> None:
+    asyncio.run(of_the_guests(owners, called))
 
 
 @settings(max_examples=15, deadline=None)
