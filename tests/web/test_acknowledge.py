@@ -118,7 +118,8 @@ async def test_a_public_process_passes_it_on_with_the_link_that_control_checks()
     portals = Portals(house.found)
     token = await portals.make_link("libreria", Purpose.PORTAL, ANNA)
     other = await portals.make_link("kade", Purpose.PORTAL, ANNA)
-    for wrong in (other, "guessed"):
+    feed = await portals.make_link("libreria", Purpose.FEED, ANNA)
+    for wrong in (other, feed, "guessed"):
         with pytest.raises(UsageError, match="no such message"):
             await portals.perform(Operation("1", "portal.acknowledge", wrong, told={"notice": id}))
     await portals.perform(Operation("1", "portal.acknowledge", token, told={"notice": id}))
