@@ -47,6 +47,11 @@ async def test_a_run_waits_for_the_draft_then_for_the_customer_and_then_no_more(
     assert first.why == f"libreria to acknowledge {id}, which nobody has released (noout tell release)"
     house.clock.at = at(9, 30)
     await Outbox(house.found).release(id, ANNA)
+    without = await held(house)
+    assert without.why.endswith(f"{id}, who has no link to the portal (noout customers link libreria)")
+    await Portals(house.found).make_link("libreria", Purpose.FEED, ANNA)
+    assert await held(house) == without
+    await Portals(house.found).make_link("libreria", Purpose.PORTAL, ANNA)
     second = await held(house)
     assert second.why == f"libreria to acknowledge {id}" and second.limit == at(9, 30) + timedelta(hours=6)
     await Outbox(house.found).acknowledge(id, "customer:libreria")

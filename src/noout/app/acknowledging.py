@@ -8,7 +8,7 @@ from noout.app.compose import Installation
 from noout.app.outbox import Kept, Outbox
 from noout.domain.customers import Customer, owner
 from noout.domain.maintenance import Maintenance
-from noout.domain.notices import BEFORE, State
+from noout.domain.notices import BEFORE, Purpose, State, doors, stream_of
 from noout.run.opening import Unread
 from noout.run.touched import guests_of
 
@@ -31,7 +31,7 @@ async def unacknowledged(found: Installation, m: Maintenance) -> Unread | None:
         if last is not None and last.standing.acknowledged_by:
             continue
         released = last.standing.at if last is not None and last.standing.state is State.RELEASED else None
-        said.append(_why(customer, last))
+        said.append(_why(customer, last, has_link=await _has_link(found, customer)))
         limits.append((released or m.opened_at) + timedelta(hours=customer.acknowledge_h))
     return Unread("; ".join(said), min(limits)) if said else None
 
@@ -44,9 +44,16 @@ async def _last(found: Installation, m: Maintenance, customer: Customer) -> Kept
     return asked[-1] if asked else None
 
 
-def _why(customer: Customer, last: Kept | None) -> str:
+async def _has_link(found: Installation, customer: Customer) -> bool:
+    """Whether there is a link by which they could acknowledge anything."""
+    events = await found.journal.read(stream_of(customer.key))
+    return any(each.purpose is Purpose.PORTAL for each in doors(customer.key, events, found.clock.now()))
+
+
+def _why(customer: Customer, last: Kept | None, *, has_link: bool) -> str:
     if last is None:
         return f"{customer.key} to acknowledge a notice, of which there is no draft (noout tell list makes it)"
     if last.standing.state is not State.RELEASED:
         return f"{customer.key} to acknowledge {last.notice.id}, which nobody has released (noout tell release)"
-    return f"{customer.key} to acknowledge {last.notice.id}"
+    link = "" if has_link else f", who has no link to the portal (noout customers link {customer.key})"
+    return f"{customer.key} to acknowledge {last.notice.id}{link}"

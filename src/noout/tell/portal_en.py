@@ -32,8 +32,6 @@ WORDS = {
     "portal.back": "Back to your services",
     "portal.acknowledge.ask": "Please acknowledge",
     "portal.acknowledge": "We have read this",
-    "portal.acknowledge.text": "Please say that you have read this. Unless the work cannot wait, we begin only after "
-    "you have, or after we have spoken to you.",
     "portal.acknowledged": "acknowledged",
     "portal.corrected": "corrected, number {n}",
     "portal.state.planned": "planned",

@@ -32,8 +32,6 @@ WORDS = {
     "portal.back": "Volver a sus servicios",
     "portal.acknowledge.ask": "Confirme la lectura, por favor",
     "portal.acknowledge": "Hemos leído este aviso",
-    "portal.acknowledge.text": "Díganos que ha leído este aviso. Salvo que el trabajo no pueda esperar, solo "
-    "empezaremos después, o después de haber hablado con usted.",
     "portal.acknowledged": "lectura confirmada",
     "portal.corrected": "corregido, número {n}",
     "portal.state.planned": "previsto",

@@ -32,8 +32,6 @@ WORDS = {
     "portal.back": "Terug naar uw diensten",
     "portal.acknowledge.ask": "Graag bevestigen",
     "portal.acknowledge": "We hebben dit gelezen",
-    "portal.acknowledge.text": "Laat ons weten dat u dit hebt gelezen. Tenzij het werk niet kan wachten, beginnen we "
-    "pas daarna, of nadat we u hebben gesproken.",
     "portal.acknowledged": "bevestigd",
     "portal.corrected": "gerectificeerd, nummer {n}",
     "portal.state.planned": "gepland",
