@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
-import pytest
-
-import tests.sim.story
 from noout.domain.cluster import GuestId
-from noout.plan.plan import make_plan
 from noout.plan.policy import Policy
 from tests.sim.story import NODE, simulation
 from tests.support.virtual import run_virtual
@@ -17,12 +12,10 @@ from tests.support.virtual import run_virtual
 OWN = GuestId("ams1", 104)  # the largest, which by its length alone would be among the first
 
 
-def test_noout_moves_last_and_goes_on_after_it_was_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    policy = Policy(noout_guests=frozenset({OWN}))
-    monkeypatch.setattr(tests.sim.story, "make_plan", partial(make_plan, policy=policy))
-
+def test_noout_moves_last_and_goes_on_after_it_was_cut_off() -> None:
     async def play() -> None:
         sim = simulation(guests=8, nodes=4)
+        sim.policy = Policy(noout_guests=frozenset({OWN}))
         await sim.open()
         run = asyncio.create_task(sim.carry())
         lab = sim.lab
