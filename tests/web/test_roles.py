@@ -2,7 +2,7 @@
 
 The table says of each route what opens it. Everybody else tries it: each role, of this cluster and of another; with a
 session and with a token; a technician with a good link, and with one that is expired, revoked or another device's; and
-nobody. One who may is let in, to see that the door opens at all.
+nobody. So does a customer: with another's link, with one that is over, and with one that was revoked. One who may is let in, to see that the door opens at all.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from noout.app.access import Access, SignedIn, Tokens
 from noout.app.access.audit import STREAM as RECORD
 from noout.app.console import Showing
 from noout.app.desk import Desk
+from noout.app.drafting import Drafting
 from noout.app.maintain import Maintenances
 from noout.app.notice import reception_of, watcher_of
+from noout.app.outbox import Outbox
 from noout.app.portal import Portals
 from noout.app.public.envelope import PATH
 from noout.codec import encode
@@ -110,9 +112,9 @@ TABLE = (
     Row("GET", "/p/{token}/{name}", CUSTOMER, values={"name": "calendar.ics"}),
     Row("GET", "/portal", CUSTOMER),
     Row("GET", "/portal/verify", CUSTOMER),
-    Row("GET", "/portal/message/{notice}", CUSTOMER, values={"notice": "shop-1"}),
-    Row("POST", "/portal/message/{notice}/acknowledge", CUSTOMER, values={"notice": "shop-1"}),
-    Row("GET", "/portal/report/{notice}.{kind}", CUSTOMER, values={"notice": "shop-1", "kind": "html"}),
+    Row("GET", "/portal/message/{notice}", CUSTOMER),
+    Row("POST", "/portal/message/{notice}/acknowledge", CUSTOMER),
+    Row("GET", "/portal/report/{notice}.{kind}", CUSTOMER, values={"kind": "html"}),
     # Machines, each with a secret of its own.
     Row("POST", "/api/v1/alerts/{cluster}", OTHERS, json={}),
     Row("POST", "/api/v1/redfish-events", OTHERS, json={}),
@@ -233,7 +235,8 @@ class Place:
         self.app = create_app(services)
         network = httpx2.ASGITransport(self.app)
         self.client = httpx2.AsyncClient(transport=network, base_url="http://noout.test")  # opens nothing
-        self.actors = [Actor("nobody"), *await self.technicians(), await self.customer()]
+        outside = await self.customers()  # first, for their links to be over by the time they are tried
+        self.actors = [Actor("nobody"), *await self.technicians(), *outside]
         for name in hashes:
             signed = await self.access.sign_in(name, PASSWORD, "192.0.2.1")
             assert isinstance(signed, SignedIn)
@@ -242,9 +245,25 @@ class Place:
             self.actors.append(Actor(f"token of {name}", Person(name, signed.session.person.grants), token=token))
         return self
 
-    async def customer(self) -> Actor:
-        whose = self.found.customers[0].key
-        return Actor("a customer", portal=await Portals(self.found).make_link(whose, Purpose.PORTAL, "operator:x"))
+    async def customers(self) -> list[Actor]:
+        """Who reads of the work, with a notice that is released to the first of them."""
+        portals, outbox = Portals(self.found), Outbox(self.found)
+        notice = next(iter(await Drafting(self.found).look()))
+        await outbox.release(notice.id, "operator:x")
+        self.notice, whose = notice.id, notice.customer
+        others = [each.key for each in self.found.customers if each.key != whose]
+
+        async def holding(name: str, customer: str, days: float = 1) -> Actor:
+            return Actor(name, portal=await portals.make_link(customer, Purpose.PORTAL, "operator:x", days))
+
+        made = [
+            await holding("a customer", whose),
+            await holding("a customer with a link that is over", whose, 1 / 86400),
+            await holding("another customer", others[0]),
+            await holding("a customer with a link that was revoked", others[1]),
+        ]
+        await portals.revoke(others[1], "operator:x")
+        return made
 
     async def technicians(self) -> list[Actor]:
         good, _ = await self.work.make_link(self.mid, "ruben")
@@ -270,7 +289,7 @@ class Place:
         """The answer; None for one that has begun and does not end."""
         values = {
             "maintenance": self.mid, "cluster": HERE, "node": "pve4", "name": "pve4", "token": actor.link,
-            "link": self.spare, "digest": "0" * 64,
+            "link": self.spare, "digest": "0" * 64, "notice": self.notice,
         } | dict(row.values) | ({"token": actor.portal} if row.door == CUSTOMER else {})  # fmt: skip
         if row.path.startswith("/static"):
             values["name"] = "tokens.css"
@@ -300,7 +319,7 @@ def opens(row: Row, actor: Actor) -> bool:
     if row.door == LINK:
         return actor.name == "a technician"
     if row.door == CUSTOMER:
-        return actor.name == "a customer"
+        return actor.name == "a customer" or (actor.name == "another customer" and "{notice}" not in row.path)
     if row.door == OTHERS or actor.person is None:
         return False
     if (actor.session is not None) is not (row.door == SESSION):
@@ -357,7 +376,7 @@ async def _let_in(place: Place, row: Row) -> Iterator[str]:
         answer = await place.tries(row, actor)
         status = answer.status_code if answer is not None else 200
         said = f"{row.method} {row.path} {dict(row.values)} as {actor.name}: {status}"
-        not_there = row.door == OPEN or row.path.endswith(("{digest}", "/photo", "{notice}", "/acknowledge", ".{kind}"))
+        not_there = row.door == OPEN or row.path.endswith(("{digest}", "/photo", "/acknowledge", ".{kind}"))
         if status in (401, 500) or (status in (403, 404, 422) and not not_there):
             wrong.append(said)
         sees = actor.person is not None and actor.person.may(SEE, HERE)
