@@ -248,6 +248,19 @@ def test_without_a_majority_of_mons_nothing_is_outed() -> None:
     play.until(lambda: outs(play) == [2, 3], 120)
 
 
+def test_osds_back_before_the_mons_noticed_copy_what_they_missed() -> None:
+    play = four_hosts()
+    play.laws.power_cut(play.c, "pve2")
+    play.forward(5)  # still up in the map
+    for osd in play.ceph.osds.values():
+        if osd.host == "pve2":
+            assert osd.up and not osd.running
+            play.laws.daemon_start(play.c, f"osd.{osd.id}")
+    assert not clean(play)
+    play.until(lambda: clean(play), 60)
+    assert play.ceph.bytes_moved > 0
+
+
 def test_an_osd_that_dies_at_start_still_ends_its_task_ok() -> None:
     play = four_hosts()
     play.laws.fault(play.c, "osd-will-not-return", osd=2)

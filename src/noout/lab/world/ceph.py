@@ -173,6 +173,7 @@ class CephLaws(CephDataLaws):
             osd.running = True
             if osd.up:  # back before the mons had noticed
                 self._catch_up(ceph, osd, 1.0)
+                self._start_copying(cluster)
                 self._io_check(cluster)
                 return
             boot = between(3.0, 7.0, self.world.seed, "osd-boot", osd.id, int(self.now))
