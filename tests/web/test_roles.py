@@ -2,7 +2,8 @@
 
 The table says of each route what opens it. Everybody else tries it: each role, of this cluster and of another; with a
 session and with a token; a technician with a good link, and with one that is expired, revoked or another device's; and
-nobody. So does a customer: with another's link, with one that is over, and with one that was revoked. One who may is let in, to see that the door opens at all.
+nobody. So does a customer: with another's link, with one that is over, and with one that was revoked. One who may is
+let in, to see that the door opens at all.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from noout.run.context import Context, Noted
 from noout.run.record import Record
 
 FACT = "note"
-NOTE_S = 60.0  # so far it may lag behind, where nothing is taken or given back
+NOTE_S = 300.0  # so far it may lag behind, where nothing is taken or given back: moves are seen in the cluster itself
 JUST_NOW = timedelta(seconds=2)
 TRIES = 3  # somebody else may write at the same moment
 

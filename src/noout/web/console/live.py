@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 PARTS = ("bar", "rail", "owned", "floor", "felt", "aside", "ceph", "journal")
 ACTS = "acts"  # the part that depends on who looks
-TICK_WALL_S = 0.5
+TICK_WALL_S = 0.2
+SOON_WALL_S = 0.001  # less than that is no waiting: the clock may not have moved by then
 BEAT_WALL_S = 10.0  # a proxy closes what says nothing for long; and so often a session is looked at again
 WATCHERS_MAX = 500  # of this process; beyond them a page asks by itself
 Rights = frozenset[Right]
@@ -60,7 +61,7 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """All that the parts are drawn from, but who looks. Two looks at the same things are equal by ``same``."""
+    """All that the parts are drawn from, but who looks. ``same``: what it rests on, by which two are the same."""
 
     m: Maintenance
     what: Mapping[str, Any]
@@ -127,7 +128,8 @@ class Live:
 
     # --- looking ------------------------------------------------------------------------------------------------
 
-    async def look(self, m: Maintenance) -> Look:
+    async def look(self, m: Maintenance, before: Look | None = None) -> Look:
+        """``before`` itself where nothing has changed since."""
         shown = self._shown
         books = self._books.setdefault(m.id, Books())
         if books.seq < m.seq:
@@ -135,6 +137,9 @@ class Live:
         seen = await shown.overview.cluster(m.node.cluster)
         progress = await shown.progress(m)
         heard = await shown.heard(m)
+        same = (m.seq, seen, progress, heard)
+        if before is not None and _same(same, before.same):
+            return before
         marks = Marks(shown.customers, scale_of(seen.state) if seen.state is not None else 1.0)
         floor_ = floor(m, seen.state, progress, marks) if seen.state is not None else Floor()
         what = {
@@ -143,7 +148,7 @@ class Live:
             "felt": felt(m, heard, shown), "longest": max((each.longest for each in heard), default=None),
             "strip": strip(m, seen.state, seen.ceph, await self._everybody()) if seen.ceph is not None else None,
         }  # fmt: skip
-        return Look(m, what, (m.seq, seen, progress, heard))
+        return Look(m, what, same)
 
     async def frame(self, m: Maintenance) -> Frame:
         look = await self.look(m)
@@ -203,9 +208,9 @@ class Live:
             await asyncio.sleep(max(TICK_WALL_S - took, TICK_WALL_S / 5))
 
     async def _redraw(self, maintenance: str, room: Room) -> None:
-        look = await self.look(await self._shown.state(maintenance))
-        before = room.frame
-        if before is not None and _same(look.same, before.look.same):
+        before = room.frame.look if room.frame is not None else None
+        look = await self.look(await self._shown.state(maintenance), before)
+        if look is before:
             return
         parts = {name: partial(name, look.part(name)) for name in PARTS}
         room.frame = Frame(look, parts)
@@ -222,7 +227,7 @@ async def _either(changed: asyncio.Event, ending: asyncio.Task[Any], wall_s: flo
     """Until one of them comes, or the time is over."""
     waiting: asyncio.Task[Any] = asyncio.create_task(changed.wait())
     try:
-        await asyncio.wait({waiting, ending}, timeout=max(0.0, wall_s), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, ending}, timeout=max(SOON_WALL_S, wall_s), return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()
 
