@@ -19,7 +19,7 @@ from noout.steps.actions import move as move_action
 from noout.steps.actions import shutdown_node
 from noout.web.console.deeds import Deed, deeds
 from noout.web.console.floor import Marks, floor
-from noout.web.console.live import BEAT, ENDED, WATCHERS_MAX, Full, Live
+from noout.web.console.live import BEAT, ENDED, TICK_WALL_S, WATCHERS_MAX, Full, Live
 from noout.web.console.rail import rail
 from noout.web.console.strip import strip
 from noout.web.services import Shown
@@ -260,7 +260,7 @@ def test_a_look_that_takes_long_is_not_a_reason_to_look_without_a_pause() -> Non
         await anext(stream)
         looks = here.place.overview.looked
         await asyncio.sleep(10)
-        assert here.place.overview.looked - looks <= 21
+        assert here.place.overview.looked - looks <= 10 / TICK_WALL_S + 1
         await cast(Any, stream).aclose()
 
     story(check)
