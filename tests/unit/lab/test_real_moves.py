@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from noout.cli.demo.accounts import apart_s, noout_says
+from noout.adapters.clock import SystemClock
+from noout.adapters.store.memory import MemoryStore
+from noout.cli.demo.accounts import apart_s, clients, noout_says
 from noout.domain.cluster import GuestId
 from noout.domain.impact import Experience, Sample
 from noout.lab.real.clients import Silence, Talk
@@ -85,3 +88,10 @@ def test_two_accounts_agree_within_what_both_could_resolve_and_no_further() -> N
     assert apart_s(ours, theirs) == 0.0
     late = Silence(theirs.last_good, theirs.next_good + 2.0, theirs.resolution_s, theirs.lag_s)
     assert 1.4 < apart_s(ours, late) < 2.0
+
+
+async def test_clients_end_when_they_are_asked_what_they_heard(tmp_path: Path) -> None:
+    heard = tmp_path / "clients.json"
+    async with asyncio.timeout(60), clients(heard, {}, MemoryStore(SystemClock())) as beside:
+        assert await beside.end() == {} and heard.is_file()
+        assert beside.process is not None and beside.process.returncode == 0

@@ -70,11 +70,15 @@ class Clients:
 
     async def checks(self, after: After) -> Sequence[Check]:
         """Ends the clients, asks each guest, and compares."""
-        assert self.process is not None
         ended = {vmid: json.loads(await get(address, "/check")) for vmid, address in self.addresses.items()}
-        await self.process.communicate()
-        talks = await asyncio.to_thread(read, self.file)
+        talks = await self.end()
         return [self._whole(ended), self._held(talks, after), await self._agree(talks, after)]
+
+    async def end(self) -> dict[str, dict[str, Talk]]:
+        """What they asked and heard, by address; they ask nothing more."""
+        assert self.process is not None
+        await self.process.communicate(b"")  # without input, Python 3.11 leaves its stdin open
+        return await asyncio.to_thread(read, self.file)
 
     def _whole(self, ended: dict[int, dict[str, Any]]) -> Check:
         wrong = []
